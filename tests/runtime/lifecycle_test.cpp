@@ -1,0 +1,235 @@
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include <tide/runtime/blocking.hpp>
+#include <tide/runtime/signal.hpp>
+
+#include "support/event.hpp"
+#include "support/process.hpp"
+#include "support/run.hpp"
+#include "support/sanitizers.hpp"
+#include "support/witness.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using support::make_executor;
+using support::run_here;
+
+tide::task<> wait_for_ever(support::witness) { (void)co_await tide::sleep(10h); }
+
+TEST(ExecutorLife, AThousandRoundsLeaveNothing) {
+  const auto round = [](int number) {
+    auto executor = make_executor();
+    auto handle = executor->handle();
+    executor->run([&](tide::scope& scope) -> tide::task<> {
+      for (int i = 0; i < 5; ++i) scope.spawn(wait_for_ever({}));  // pending when main leaves
+      executor->root().spawn(wait_for_ever({}));                   // detached
+      scope.spawn([]() -> tide::task<> { (void)co_await tide::blocking([] {}); });
+      (void)handle.post([witness = support::witness()] {});
+      if (number % 3 == 0) co_await tide::yield();
+      if (number % 3 == 1) scope.cancel();
+      (void)co_await tide::timeout(1us, tide::sleep(10h));
+    });
+    EXPECT_EQ(support::witness::alive(), 0);
+  };
+  constexpr int rounds = support::sanitized ? 200 : 1'000;
+  for (int i = 0; i < 50; ++i) round(i);  // what is allocated once
+  const auto descriptors = support::open_descriptors();
+  const auto memory = support::resident_bytes();
+  for (int i = 0; i < rounds; ++i) round(i);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+  EXPECT_EQ(support::witness::alive(), 0);
+  if (support::sanitized) return;  // whose quarantine keeps what was freed
+  EXPECT_LT(support::resident_bytes(), memory + (4U << 20U));
+}
+
+TEST(ExecutorLife, NeverRun) {
+  const auto descriptors = support::open_descriptors();
+  make_executor().reset();
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+}
+
+TEST(ExecutorLife, RunsAgainOnTheSameThread) {
+  auto executor = make_executor();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(executor->run([&](tide::scope& scope) -> tide::task<int> {
+      scope.spawn(wait_for_ever({}));
+      EXPECT_TRUE(co_await tide::sleep(1us));
+      EXPECT_EQ((co_await tide::blocking([] { return 5; })).value(), 5);
+      co_return i;
+    }),
+              i);
+    EXPECT_EQ(support::witness::alive(), 0);
+  }
+}
+
+TEST(ExecutorLife, DoesNotRunOnASecondThread) {
+  auto executor = make_executor();
+  const auto nothing = [](tide::scope&) -> tide::task<> { co_return; };
+  executor->run(nothing);
+  std::thread([&] { EXPECT_THROW(executor->run(nothing), std::system_error); }).join();
+}
+
+TEST(ExecutorLife, MadeHereRunThereDestroyedHere) {
+  run_here([](tide::scope&) -> tide::task<> {
+    auto other = make_executor();
+    std::thread([&] {
+      EXPECT_EQ(tide::executor::current(), nullptr);
+      other->run([&](tide::scope&) -> tide::task<> {
+        EXPECT_EQ(tide::executor::current(), other.get());
+        co_return;
+      });
+      EXPECT_EQ(tide::executor::current(), nullptr);
+    }).join();
+    other.reset();
+    EXPECT_TRUE(co_await tide::sleep(1ms)) << "our ring was not harmed";
+  });
+}
+
+TEST(ExecutorLife, TwoExecutorsWakeEachOther) {
+  constexpr int rounds = 2'000;
+  auto first = make_executor();
+  auto second = make_executor();
+  auto to_first = first->handle();
+  auto to_second = second->handle();
+  support::event first_done;
+  support::event second_done;
+  int count = 0;
+  std::function<void()> there;
+  const std::function<void()> back = [&] {
+    if (++count == rounds) {
+      first_done.set();
+      (void)to_second.post([&] { second_done.set(); });
+    } else {
+      (void)to_second.post(there);
+    }
+  };
+  there = [&] { (void)to_first.post(back); };
+  std::thread other([&] { second->run([&](tide::scope&) -> tide::task<> { co_await second_done; }); });
+  first->run([&](tide::scope&) -> tide::task<> {
+    (void)to_second.post(there);
+    co_await first_done;
+  });
+  other.join();
+  EXPECT_EQ(count, rounds);
+}
+
+TEST(ExecutorServices, OneOfEachUntilTheLastTaskHasEnded) {
+  struct service final : tide::executor_service {
+    explicit service(tide::executor&) {}
+    ~service() override { EXPECT_EQ(support::witness::alive(), 0) << "a task outlived what it uses"; }
+    support::event touched;
+  };
+  auto executor = make_executor();
+  executor->run([&](tide::scope& scope) -> tide::task<> {
+    EXPECT_EQ(executor->used<service>(), nullptr);
+    auto& one = executor->use<service>();
+    EXPECT_EQ(&one, &executor->use<service>());
+    EXPECT_EQ(&one, executor->used<service>());
+    scope.spawn(wait_for_ever({}));
+    executor->root().spawn(wait_for_ever({}));
+    co_await tide::yield();
+  });
+  EXPECT_EQ(executor->used<service>(), nullptr);
+}
+
+TEST(Blocking, ValuesErrorsAndExceptions) {
+  run_here([](tide::scope&) -> tide::task<> {
+    const auto home = std::this_thread::get_id();
+    EXPECT_NE((co_await tide::blocking([] { return std::this_thread::get_id(); })).value(), home);
+    EXPECT_TRUE(co_await tide::blocking([] {}));
+    EXPECT_EQ(*(co_await tide::blocking([] { return std::make_unique<int>(3); })).value(), 3);
+    const auto refused = co_await tide::blocking([]() -> tide::result<int> { return tide::fail(tide::errc::malformed); });
+    EXPECT_EQ(refused.error(), tide::errc::malformed);
+    for (int i = 0; i < 20; ++i) {  // more often than there are threads: they survive it
+      bool caught = false;
+      try {
+        (void)co_await tide::blocking([]() -> int { throw std::runtime_error("there"); });
+      } catch (const std::runtime_error&) {
+        caught = true;
+      }
+      EXPECT_TRUE(caught);
+    }
+  });
+}
+
+TEST(Blocking, MoreCallsThanTheQueueHolds) {
+  std::atomic<int> ran{0};
+  run_here([&](tide::scope& scope) -> tide::task<> {
+    for (int i = 0; i < 3'000; ++i) {
+      scope.spawn([&]() -> tide::task<> { EXPECT_TRUE(co_await tide::blocking([&] { ++ran; })); });
+    }
+    co_await scope.join();
+  });
+  EXPECT_EQ(ran, 3'000);
+}
+
+TEST(Blocking, CancelLetsTheAwaiterGoAndTheCallFinish) {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> go{false};
+  std::atomic<bool> finished{false};
+  run_here([&](tide::scope&) -> tide::task<> {
+    const auto given = co_await tide::timeout(1ms, tide::blocking([&, witness = support::witness()] {
+                                                begun = true;
+                                                begun.notify_all();
+                                                go.wait(false);
+                                                finished = true;
+                                                return support::witness();
+                                              }));
+    EXPECT_EQ(given.error(), tide::errc::timed_out);
+    EXPECT_FALSE(finished);
+    begun.wait(false);  // a call that has not begun is dropped at the end, this one must not be
+    go = true;
+    go.notify_all();
+  });
+  EXPECT_TRUE(finished) << "the end of the executor waits for calls that have begun";
+  EXPECT_EQ(support::witness::alive(), 0);
+}
+
+TEST(Blocking, BeforeAndInACancelledScopeNothingIsCalled) {
+  run_here([](tide::scope& scope) -> tide::task<> {
+    scope.cancel();
+    scope.spawn(
+        []() -> tide::task<> { EXPECT_EQ((co_await tide::blocking([] { ADD_FAILURE(); })).error(), tide::errc::canceled); });
+    co_await scope.join();
+  });
+}
+
+TEST(Signals, ComeAsValues) {
+  auto set = tide::signal_set::create({SIGUSR1, SIGUSR2}).value();
+  run_here([&](tide::scope&) -> tide::task<> {
+    EXPECT_EQ((co_await tide::timeout(1ms, set.next())).error(), tide::errc::timed_out);
+    (void)::raise(SIGUSR1);
+    EXPECT_EQ(co_await set.next(), SIGUSR1);
+    (void)::raise(SIGUSR2);
+    EXPECT_EQ(co_await tide::timeout(1h, set.next()), SIGUSR2);
+  });
+  EXPECT_FALSE(tide::signal_set::create({-5}));
+}
+
+TEST(Signals, WakeAParkedExecutor) {
+  auto set = tide::signal_set::create({SIGUSR1}).value();
+  const auto here = ::pthread_self();
+  std::thread sender;
+  run_here([&](tide::scope& scope) -> tide::task<> {
+    scope.spawn([&]() -> tide::task<> {
+      co_await tide::yield();
+      sender = std::thread([here] { ::pthread_kill(here, SIGUSR1); });
+    });
+    EXPECT_EQ(co_await set.next(), SIGUSR1);
+    co_await scope.join();
+  });
+  sender.join();
+}
+
+}  // namespace

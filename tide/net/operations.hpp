@@ -1,0 +1,214 @@
+// The awaitables behind tide/net/tcp.hpp. Users meet them as the values of its calls:
+//
+//   auto operation = stream.receive();          // nothing happens yet
+//   auto chunk = co_await std::move(operation); // or: co_await tide::timeout(5s, stream.receive())
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include <tide/base/bytes.hpp>
+#include <tide/base/result.hpp>
+#include <tide/io/buffer.hpp>
+#include <tide/io/buffer_pool.hpp>
+#include <tide/ring/request.hpp>
+#include <tide/runtime/io_operation.hpp>
+
+namespace tide::net {
+
+class tcp_stream;
+
+/// recv into a picked buffer. Without a free buffer it waits for one to come back.
+class receive_operation : public io_operation, private starved {
+ public:
+  explicit receive_operation(int fd) noexcept : io_operation(ring::request::nop()), fd_(fd) {}
+  receive_operation(receive_operation&& other) noexcept : io_operation(std::move(other)), starved(), fd_(other.fd_) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    pool_ = &caller.promise().node().home().template use<buffer_pool>();
+    if (!pool_->status()) return false;
+    request_ = ring::request::receive_picked(fd_, pool_->group(), 0);
+    return begin(caller, caller.promise().node());
+  }
+  result<chunk> await_resume() noexcept {
+    if (!pool_->status()) return fail(pool_->status().error());
+    if (auto failed = error()) return fail(*failed);
+    if (!said_.has_buffer()) return chunk();
+    return pool_->adopt(said_.buffer(), static_cast<std::size_t>(result_code()));
+  }
+
+ private:
+  void complete(ring::completion said) noexcept override;
+  void on_cancel() noexcept override;
+  void buffer_returned() noexcept override;
+  bool descriptor_closed(int fd) noexcept override;
+
+  int fd_;
+  buffer_pool* pool_ = nullptr;
+  bool told_ = false;  // of a buffer, which must not be forgotten if this takes none
+};
+
+/// recv into lent memory.
+class read_operation : public io_operation {
+ public:
+  read_operation(int fd, bytes_span into) noexcept : io_operation(ring::request::receive(fd, into)) {}
+  result<std::size_t> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return static_cast<std::size_t>(result_code());
+  }
+};
+
+/// recv into a given buffer.
+template <io_buffer B>
+class read_given_operation : public read_operation {
+ public:
+  read_given_operation(int fd, B buffer) : read_operation(fd, {}), fd_(fd), buffer_(std::move(buffer)) {}
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    request_ = ring::request::receive(fd_, writable_bytes(buffer_));
+    return begin(caller, caller.promise().node());
+  }
+  given<B> await_resume() { return {read_operation::await_resume(), std::move(buffer_)}; }
+
+ private:
+  int fd_;
+  B buffer_;
+};
+
+/// send until everything is written.
+class write_operation : public io_operation {
+ public:
+  write_operation(int fd, bytes_view bytes) noexcept
+      : io_operation(ring::request::send(fd, bytes, true)), fd_(fd), left_(bytes) {}
+  bool await_ready() const noexcept { return left_.empty(); }
+  result<> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return {};
+  }
+
+ protected:
+  void complete(ring::completion said) noexcept override;
+  void set_bytes(bytes_view bytes) noexcept {
+    left_ = bytes;
+    request_ = ring::request::send(fd_, bytes, true);
+  }
+
+ private:
+  int fd_;
+  bytes_view left_;
+};
+
+/// The same, owning what it writes.
+template <io_buffer B>
+class write_given_operation : public write_operation {
+ public:
+  write_given_operation(int fd, B&& buffer) noexcept : write_operation(fd, {}), buffer_(std::move(buffer)) {}
+  write_given_operation(write_given_operation&& other) noexcept
+      : write_operation(std::move(other)), buffer_(std::move(other.buffer_)) {}
+  bool await_ready() const noexcept { return std::ranges::empty(buffer_); }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    set_bytes(readable_bytes(buffer_));
+    return begin(caller, caller.promise().node());
+  }
+
+ private:
+  B buffer_;
+};
+
+/// One sendmsg of several pieces.
+class write_some_operation : public io_operation {
+ public:
+  write_some_operation(int fd, std::span<const iovec> pieces) noexcept : io_operation(ring::request::nop()), fd_(fd) {
+    // sendmsg reads the pieces only; msghdr has no const form.
+    message_.msg_iov = const_cast<iovec*>(pieces.data());
+    message_.msg_iovlen = pieces.size();
+  }
+  write_some_operation(write_some_operation&& other) noexcept
+      : io_operation(std::move(other)), fd_(other.fd_), message_(other.message_) {}
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    request_ = ring::request::send_message(fd_, &message_, false);
+    return begin(caller, caller.promise().node());
+  }
+  result<std::size_t> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return static_cast<std::size_t>(result_code());
+  }
+
+ private:
+  int fd_;
+  msghdr message_{};
+};
+
+class shutdown_operation : public io_operation {
+ public:
+  explicit shutdown_operation(int fd) noexcept : io_operation(ring::request::shutdown(fd, SHUT_WR)) {}
+  result<> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return {};
+  }
+};
+
+namespace detail {
+
+/// A multishot accept and the connections that it has brought and nobody has taken. Stays until the kernel has let go of it,
+/// also when the listener goes first.
+class accept_state;
+
+void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, executor& home);
+void detach_accept(accept_state& state) noexcept;
+[[nodiscard]] bool accept_is_ready(const accept_state& state) noexcept;
+/// A descriptor with its options set, or why there is none.
+[[nodiscard]] result<int> take_accepted(accept_state& state) noexcept;
+
+}  // namespace detail
+
+/// Takes the next connection of a listener.
+class accept_operation : private waiter {
+ public:
+  explicit accept_operation(detail::accept_state& state) noexcept : state_(&state) {}
+  accept_operation(accept_operation&& other) noexcept : waiter(), state_(other.state_) {}
+
+  bool await_ready() const noexcept { return detail::accept_is_ready(*state_); }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    cancel_node& node = caller.promise().node();
+    if (node.requested()) {
+      cancelled_ = true;
+      return false;
+    }
+    caller_ = caller;
+    home_ = &node.home();
+    node.attach(*this);
+    detail::attach_accept(*state_, *this, caller, *home_);
+    return true;
+  }
+  result<tcp_stream> await_resume() noexcept;
+
+ private:
+  result<int> take() noexcept {
+    waiter::unlink();
+    if (cancelled_) return fail(errc::canceled);
+    return detail::take_accepted(*state_);
+  }
+  void on_cancel() noexcept override {
+    cancelled_ = true;
+    detail::detach_accept(*state_);
+    home_->schedule(caller_);
+  }
+
+  detail::accept_state* state_;
+  std::coroutine_handle<> caller_;
+  executor* home_ = nullptr;
+  bool cancelled_ = false;
+};
+
+}  // namespace tide::net

@@ -1,0 +1,260 @@
+#include <tide/net/tcp.hpp>
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+
+#include <tide/base/descriptor.hpp>
+#include <tide/runtime/executor.hpp>
+
+namespace tide::net {
+namespace {
+
+void set_option(int fd, int layer, int name, int value) noexcept {
+  // The options used here are hints whose failure leaves a working socket (a peer that has already gone, for one).
+  ::setsockopt(fd, layer, name, &value, sizeof value);
+}
+
+void apply(int fd, const tcp_options& wanted) noexcept {
+  if (wanted.no_delay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (wanted.send_buffer > 0) set_option(fd, SOL_SOCKET, SO_SNDBUF, wanted.send_buffer);
+  if (wanted.receive_buffer > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted.receive_buffer);
+}
+
+/// Closes through the ring of the thread's executor, else at once.
+void close_descriptor(int fd) noexcept {
+  if (fd < 0) return;
+  if (executor* here = executor::current()) {
+    here->ring().start_detached(ring::request::close(fd));
+  } else {
+    ::close(fd);
+  }
+}
+
+class socket_operation final : public io_operation {
+ public:
+  explicit socket_operation(int family) noexcept : io_operation(ring::request::socket(family, SOCK_STREAM, 0)) {}
+  result<tcp_stream> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return tcp_stream(result_code());
+  }
+};
+
+class connect_operation final : public io_operation {
+ public:
+  connect_operation(int fd, const address& to) noexcept
+      : io_operation(ring::request::connect(fd, to.raw(), to.raw_size())) {}
+  result<> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return {};
+  }
+};
+
+/// co_await: everything under way on a descriptor has been asked to end. Is not cancelled itself.
+class descriptor_cancel final : public ring::operation {
+ public:
+  explicit descriptor_cancel(int fd) noexcept : fd_(fd) {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> caller) {
+    caller_ = caller;
+    executor& home = caller.promise().node().home();
+    if (buffer_pool* pool = home.used<buffer_pool>()) pool->descriptor_closed(fd_);
+    home.ring().start(*this, ring::request::cancel_descriptor(fd_));
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  void complete(ring::completion) noexcept override { caller_.resume(); }
+  int fd_;
+  std::coroutine_handle<> caller_;
+};
+
+template <auto Call>
+result<address> name_of(int fd) noexcept {
+  sockaddr_storage raw{};
+  socklen_t length = sizeof raw;
+  if (Call(fd, static_cast<sockaddr*>(static_cast<void*>(&raw)), &length) < 0) return fail_errno(errno);
+  return address(raw, length);
+}
+
+}  // namespace
+
+tcp_stream::~tcp_stream() { close_descriptor(fd_); }
+
+task<result<tcp_stream>> tcp_stream::connect(address to, tcp_options wanted) {
+  if (!to.valid()) co_return fail(errc::malformed);
+  auto made = co_await socket_operation(to.family());
+  if (!made) co_return made;
+  apply(made->native_handle(), wanted);
+  if (auto connected = co_await connect_operation(made->native_handle(), to); !connected) co_return fail(connected.error());
+  co_return made;
+}
+
+task<> tcp_stream::close() {
+  if (fd_ < 0) co_return;
+  const int fd = std::exchange(fd_, -1);
+  co_await descriptor_cancel(fd);
+  co_await yield();  // what was pending has ended by the next turn
+  // The plain call: through the ring it would run on a thread of the kernel, which may find the number to be a stranger's.
+  ::shutdown(fd, SHUT_RDWR);
+  close_descriptor(fd);
+}
+
+result<address> tcp_stream::local_address() const noexcept { return name_of<&::getsockname>(fd_); }
+result<address> tcp_stream::peer_address() const noexcept { return name_of<&::getpeername>(fd_); }
+
+// ---- receive and write ------------------------------------------------------------------------------------------------
+
+void receive_operation::complete(ring::completion said) noexcept {
+  const bool told = std::exchange(told_, false);
+  if (said.result == -ENOBUFS) {
+    // All buffers are out: go on when one comes back, however long that takes.
+    if (!cancel_requested()) return pool_->wait(*this);
+    said.result = -ECANCELED;
+  } else if (told && !said.has_buffer()) {
+    pool_->pass_on();
+  }
+  finish(said);
+}
+
+void receive_operation::on_cancel() noexcept {
+  if (in_flight()) return io_operation::on_cancel();
+  starved::unlink();
+  finish_later({.result = -ECANCELED, .flags = 0});
+}
+
+void receive_operation::buffer_returned() noexcept {
+  told_ = true;
+  home().ring().start(*this, request_);
+}
+
+bool receive_operation::descriptor_closed(int fd) noexcept {
+  if (fd != fd_) return false;
+  finish_later({.result = -ECANCELED, .flags = 0});
+  return true;
+}
+
+void write_operation::complete(ring::completion said) noexcept {
+  if (said.result > 0) {
+    left_ = left_.subspan(static_cast<std::size_t>(said.result));
+    if (!left_.empty()) {
+      if (restart(ring::request::send(fd_, left_, true))) return;
+      said.result = -ECANCELED;
+    }
+  }
+  finish(said);
+}
+
+// ---- accept -----------------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+class accept_state final : public ring::operation {
+ public:
+  accept_state(descriptor&& listening, const tcp_options& wanted) noexcept
+      : listening_(std::move(listening)), wanted_(wanted) {}
+  ~accept_state() {
+    for (const int fd : accepted_) close_descriptor(fd);
+  }
+
+  void attach(waiter& waiting, std::coroutine_handle<> caller, executor& home) {
+    waiting_ = &waiting;
+    caller_ = caller;
+    home_ = &home;
+    if (!in_flight()) home.ring().start(*this, ring::request::accept_multishot(listening_.get()));
+  }
+  void detach() noexcept { waiting_ = nullptr; }
+  [[nodiscard]] bool ready() const noexcept { return !accepted_.empty() || failed_ != 0; }
+
+  result<int> take() noexcept {
+    if (accepted_.empty()) return fail_errno(std::exchange(failed_, 0));
+    const int fd = accepted_.front();
+    accepted_.pop_front();
+    apply(fd, wanted_);
+    return fd;
+  }
+
+  /// The listener ends. Frees this, now or with the last completion.
+  void abandon() noexcept {
+    if (!in_flight()) {
+      delete this;
+      return;
+    }
+    abandoned_ = true;
+    home_->ring().cancel(*this);
+  }
+  [[nodiscard]] int listening() const noexcept { return listening_.get(); }
+
+ private:
+  /// So many connections wait in this process at most; the rest waits in the kernel's backlog.
+  static constexpr std::size_t most_waiting = 256;
+
+  void complete(ring::completion said) noexcept override {
+    if (said.result >= 0) {
+      accepted_.push_back(said.result);
+      if (said.more() && accepted_.size() >= most_waiting) home_->ring().cancel(*this);
+    } else if (said.result != -ECANCELED) {
+      failed_ = -said.result;
+    }
+    if (said.more()) return wake();
+    if (abandoned_) {
+      delete this;
+      return;
+    }
+    if (waiting_ != nullptr && !ready()) {  // ended by its own limit, and somebody waits again
+      return home_->ring().start(*this, ring::request::accept_multishot(listening_.get()));
+    }
+    wake();
+  }
+
+  void wake() noexcept {
+    if (waiting_ == nullptr || !ready()) return;
+    waiting_ = nullptr;
+    caller_.resume();
+  }
+
+  descriptor listening_;
+  tcp_options wanted_;
+  std::deque<int> accepted_;
+  int failed_ = 0;
+  bool abandoned_ = false;
+  waiter* waiting_ = nullptr;
+  std::coroutine_handle<> caller_;
+  executor* home_ = nullptr;
+};
+
+void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, executor& home) {
+  state.attach(waiting, caller, home);
+}
+void detach_accept(accept_state& state) noexcept { state.detach(); }
+bool accept_is_ready(const accept_state& state) noexcept { return state.ready(); }
+result<int> take_accepted(accept_state& state) noexcept { return state.take(); }
+
+}  // namespace detail
+
+tcp_listener::tcp_listener(std::unique_ptr<detail::accept_state> state) noexcept : state_(std::move(state)) {}
+tcp_listener::tcp_listener(tcp_listener&&) noexcept = default;
+tcp_listener& tcp_listener::operator=(tcp_listener&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+tcp_listener::~tcp_listener() {
+  if (state_) state_.release()->abandon();
+}
+
+result<tcp_listener> tcp_listener::bind(const address& at, const listen_options& wanted) {
+  if (!at.valid()) return fail(errc::malformed);
+  descriptor fd(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return fail_errno(errno);
+  if (wanted.reuse_address) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (wanted.reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), wanted.backlog) < 0) return fail_errno(errno);
+  return tcp_listener(std::make_unique<detail::accept_state>(std::move(fd), wanted.accepted));
+}
+
+result<address> tcp_listener::local_address() const noexcept { return name_of<&::getsockname>(state_->listening()); }
+
+}  // namespace tide::net

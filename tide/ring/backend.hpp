@@ -1,0 +1,72 @@
+// What stands behind a ring: the kernel, or a simulation of it. A ring turns operations into (request, token) pairs and
+// completions back into operations; a backend carries the pairs there and the completions back.
+//
+//   auto kernel = tide::ring::open_kernel(options);          // io_uring itself
+//   auto ring = tide::ring::ring::create(options).value();   // a ring over it
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <tide/base/result.hpp>
+#include <tide/ring/completion.hpp>
+#include <tide/ring/features.hpp>
+#include <tide/ring/request.hpp>
+
+namespace tide::ring {
+
+struct options {
+  unsigned entries = 1024;   ///< submissions that fit before the kernel must be entered; rounded up to a power of two
+  unsigned completions = 0;  ///< completion queue size; 0: four times `entries`
+  features without;          ///< features set here are not used even where the kernel has them
+};
+
+struct raw_completion {
+  std::uint64_t token;
+  completion said;
+};
+
+struct counters {
+  std::uint64_t enters = 0;      ///< io_uring_enter system calls
+  std::uint64_t submitted = 0;   ///< requests handed to the kernel
+  std::uint64_t completed = 0;   ///< completions seen
+  std::uint64_t backlogged = 0;  ///< requests that had to wait for a free entry
+  std::uint64_t overflowed = 0;  ///< times the kernel held completions back because the queue was full
+  std::uint64_t stale = 0;       ///< completions whose operation had already ended (must stay 0)
+};
+
+/// All calls but the constructor's come from the one thread that drives the ring.
+class backend {
+ public:
+  virtual ~backend() = default;
+
+  /// Binds the ring to the calling thread, before anything is pushed. From then on no other thread can: EEXIST.
+  virtual result<> enable() noexcept = 0;
+  /// Gives back what the thread holds for the ring. On the thread that enabled it, which may enable it again.
+  virtual void disable() noexcept = 0;
+  /// Queues a request; false if there is no room even after entering the kernel. `quiet`: no completion on success.
+  virtual bool push(const request& what, std::uint64_t token, bool quiet) noexcept = 0;
+  /// Submits what is queued. With `wait_ns` >= 0 waits for one completion at least, at most so long (max: for ever).
+  virtual void enter(std::int64_t wait_ns) noexcept = 0;
+  /// Takes completions that are there.
+  virtual std::size_t take(std::span<raw_completion> into) noexcept = 0;
+  /// Tells the kernel of a ring of provided buffers at `memory` (page aligned, `entries` a power of two), or takes it back.
+  virtual result<> register_buffers(std::uint16_t group, void* memory, unsigned entries) noexcept = 0;
+  virtual void unregister_buffers(std::uint16_t group) noexcept = 0;
+
+  [[nodiscard]] virtual const features& available() const noexcept = 0;
+  [[nodiscard]] virtual int descriptor() const noexcept = 0;
+  [[nodiscard]] const counters& count() const noexcept { return count_; }
+
+ protected:
+  friend class ring;
+  counters count_;
+};
+
+/// io_uring. Errors: errc::io_uring_denied, errc::no_memory_locked, errc::not_supported (no io_uring, or older than 6.1),
+/// else the kernel's.
+result<std::unique_ptr<backend>> open_kernel(const options& wanted);
+
+}  // namespace tide::ring

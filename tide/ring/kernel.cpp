@@ -1,0 +1,185 @@
+// The backend that is the kernel: liburing's queues, set up with the best features that the kernel takes.
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include <tide/ring/backend.hpp>
+
+namespace tide::ring {
+namespace {
+
+/// Flags of set-ups to try, best first; the first that the kernel takes is used.
+struct ladder_step {
+  unsigned flags;
+  features gives;
+};
+
+std::error_code explain(int error) noexcept {
+  switch (error) {
+    case EPERM:
+    case EACCES: return make_error_code(errc::io_uring_denied);
+    case ENOMEM: return make_error_code(errc::no_memory_locked);
+    case ENOSYS:
+    case EINVAL: return make_error_code(errc::not_supported);
+    default: return {error, std::system_category()};
+  }
+}
+
+class kernel final : public backend {
+ public:
+  kernel() noexcept = default;
+  kernel(const kernel&) = delete;
+  kernel& operator=(const kernel&) = delete;
+  ~kernel() override {
+    if (open_) io_uring_queue_exit(&ring_);
+  }
+
+  result<> open(const options& wanted) noexcept {
+    const ladder_step ladder[] = {
+        {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_NO_SQARRAY,
+         {.defer_taskrun = true, .no_sqarray = true}},
+        {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG, {.defer_taskrun = true}},
+        {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, {}},
+    };
+    int error = EINVAL;
+    for (const ladder_step& step : ladder) {
+      if ((step.gives.defer_taskrun && wanted.without.defer_taskrun) || (step.gives.no_sqarray && wanted.without.no_sqarray))
+        continue;
+      io_uring_params params{};
+      // R_DISABLED: the thread that enables the ring, not the one that makes it, becomes its single issuer.
+      params.flags = step.flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
+      params.cq_entries = wanted.completions != 0 ? wanted.completions : wanted.entries * 4;
+      error = -io_uring_queue_init_params(wanted.entries, &ring_, &params);
+      if (error == 0) {
+        open_ = true;
+        available_ = step.gives;
+        break;
+      }
+      if (error != EINVAL) break;
+    }
+    if (!open_) return fail(explain(error));
+    probe_opcodes(wanted.without);
+    register_ring_ = !wanted.without.registered_ring;
+    return {};
+  }
+
+  result<> enable() noexcept override {
+    if (driver_ == std::thread::id()) {
+      if (const int error = io_uring_enable_rings(&ring_); error < 0) return fail_errno(error);
+      driver_ = std::this_thread::get_id();
+    }
+    if (driver_ != std::this_thread::get_id()) return fail_errno(EEXIST);
+    if (!available_.registered_ring) available_.registered_ring = register_ring_ && io_uring_register_ring_fd(&ring_) == 1;
+    return {};
+  }
+
+  void disable() noexcept override {
+    // The registration is a number in a table of the thread. Taken back by another thread it would be a stranger's.
+    if (std::exchange(available_.registered_ring, false)) io_uring_unregister_ring_fd(&ring_);
+  }
+
+  bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    if (entry == nullptr) {
+      submit();
+      entry = io_uring_get_sqe(&ring_);
+      if (entry == nullptr) return false;
+    }
+    *entry = what.entry();
+    entry->user_data = token;
+    if (quiet) entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    ++count_.submitted;
+    return true;
+  }
+
+  void enter(std::int64_t wait_ns) noexcept override {
+    if (io_uring_cq_has_overflow(&ring_)) ++count_.overflowed;
+    if (wait_ns > 0 && io_uring_cq_ready(&ring_) == 0) return wait(wait_ns);
+    if (io_uring_sq_ready(&ring_) != 0) {
+      submit();
+    } else if (needs_enter()) {
+      ++count_.enters;
+      io_uring_get_events(&ring_);
+    }
+  }
+
+  std::size_t take(std::span<raw_completion> into) noexcept override {
+    unsigned head = 0;
+    std::size_t taken = 0;
+    io_uring_cqe* entry = nullptr;
+    io_uring_for_each_cqe(&ring_, head, entry) {
+      if (taken == into.size()) break;
+      into[taken++] = {entry->user_data, {entry->res, entry->flags}};
+    }
+    io_uring_cq_advance(&ring_, static_cast<unsigned>(taken));
+    return taken;
+  }
+
+  result<> register_buffers(std::uint16_t group, void* memory, unsigned entries) noexcept override {
+    io_uring_buf_reg registration{};
+    // SAFETY: the kernel reads buffer entries at this address until unregister_buffers; buffer_ring keeps the memory so
+    // long.
+    registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
+    registration.ring_entries = entries;
+    registration.bgid = group;
+    if (const int error = io_uring_register_buf_ring(&ring_, &registration, 0); error < 0) return fail_errno(error);
+    return {};
+  }
+
+  void unregister_buffers(std::uint16_t group) noexcept override { io_uring_unregister_buf_ring(&ring_, group); }
+
+  [[nodiscard]] const features& available() const noexcept override { return available_; }
+  [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+
+ private:
+  bool needs_enter() noexcept {
+    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+  }
+
+  /// Submits, and runs the work that the kernel deferred to this thread. An error leaves the requests queued: the next turn
+  /// tries again, after completions have been taken.
+  void submit() noexcept {
+    ++count_.enters;
+    io_uring_submit_and_get_events(&ring_);
+  }
+
+  void wait(std::int64_t wait_ns) noexcept {
+    ++count_.enters;
+    // Time-out, EINTR and EBUSY all mean the same to the caller: look at what is there, then come again.
+    if (wait_ns == std::numeric_limits<std::int64_t>::max()) {
+      io_uring_submit_and_wait(&ring_, 1);
+    } else {
+      __kernel_timespec limit{.tv_sec = wait_ns / 1'000'000'000, .tv_nsec = wait_ns % 1'000'000'000};
+      io_uring_cqe* first = nullptr;
+      io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+    }
+  }
+
+  void probe_opcodes(const features& without) noexcept {
+    io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
+    if (probe == nullptr) return;
+    available_.futex = !without.futex && io_uring_opcode_supported(probe, IORING_OP_FUTEX_WAIT) != 0;
+    available_.bind_listen = !without.bind_listen && io_uring_opcode_supported(probe, IORING_OP_LISTEN) != 0;
+    io_uring_free_probe(probe);
+  }
+
+  io_uring ring_{};
+  features available_;
+  std::thread::id driver_;
+  bool open_ = false;
+  bool register_ring_ = true;
+};
+
+}  // namespace
+
+result<std::unique_ptr<backend>> open_kernel(const options& wanted) {
+  auto made = std::make_unique<kernel>();
+  if (auto opened = made->open(wanted); !opened) return fail(opened.error());
+  return made;
+}
+
+}  // namespace tide::ring

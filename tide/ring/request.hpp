@@ -1,0 +1,58 @@
+// One submission to the kernel as a value: made by a named function, handed to ring::start.
+//
+//   ring.start(op, tide::ring::request::receive(fd, span));
+//
+// Memory named by a request (spans, addresses, message headers) stays valid until the operation's last completion.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+struct msghdr;
+struct sockaddr;
+struct io_uring_sqe;
+
+namespace tide::ring {
+
+class request {
+ public:
+  static request nop() noexcept;
+  /// recv(2) into `into`.
+  static request receive(int fd, std::span<std::byte> into) noexcept;
+  /// recv(2) into a buffer that the kernel picks from group `group` (a buffer_ring), at most `limit` bytes (0: the buffer).
+  static request receive_picked(int fd, std::uint16_t group, std::size_t limit) noexcept;
+  /// send(2) with MSG_NOSIGNAL; `whole` asks the kernel to go on after short sends (MSG_WAITALL).
+  static request send(int fd, std::span<const std::byte> bytes, bool whole) noexcept;
+  static request send_message(int fd, const msghdr* message, bool whole) noexcept;
+  static request socket(int domain, int type, int protocol) noexcept;
+  static request connect(int fd, const sockaddr* to, unsigned length) noexcept;
+  /// accept4(2) with SOCK_CLOEXEC, again and again until it is cancelled or fails (kernel 5.19).
+  static request accept_multishot(int fd) noexcept;
+  static request shutdown(int fd, int how) noexcept;
+  static request close(int fd) noexcept;
+  /// read(2); `offset` of ~0 means the file's own position.
+  static request read(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept;
+  static request write(int fd, std::span<const std::byte> bytes, std::uint64_t offset) noexcept;
+  static request poll(int fd, unsigned events) noexcept;
+  /// Waits until `*word` was woken by futex(2), or fails with -EAGAIN if it is not `expected` (kernel 6.7). Wake without
+  /// FUTEX_PRIVATE_FLAG.
+  static request futex_wait(const std::uint32_t* word, std::uint32_t expected) noexcept;
+  /// Asks to cancel what was submitted with `token`.
+  static request cancel(std::uint64_t token) noexcept;
+  /// Asks to cancel everything under way on `fd`.
+  static request cancel_descriptor(int fd) noexcept;
+  /// Asks to cancel everything under way on the ring.
+  static request cancel_everything() noexcept;
+
+  /// The 64 bytes as the kernel takes them. For backends.
+  [[nodiscard]] const io_uring_sqe& entry() const noexcept;
+
+ private:
+  request() noexcept = default;
+  io_uring_sqe& entry() noexcept;
+  alignas(8) std::array<std::byte, 64> bytes_{};
+};
+
+}  // namespace tide::ring

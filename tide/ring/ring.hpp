@@ -1,0 +1,94 @@
+// One io_uring and the operations under way on it.
+//
+//   auto ring = tide::ring::ring::create({}).value();
+//   ring->enable();
+//   ring->start(op, tide::ring::request::nop());
+//   ring->submit_and_wait(tide::ring::ring::forever);
+//   ring->reap();                                        // calls op.complete(…)
+//
+// Starting never fails: when the submission queue is full the request waits in line. Each operation is known to the kernel
+// by a slot and a generation, so a late completion or a cancel can never reach a stranger.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include <tide/base/result.hpp>
+#include <tide/ring/backend.hpp>
+#include <tide/ring/completion.hpp>
+#include <tide/ring/features.hpp>
+#include <tide/ring/request.hpp>
+
+namespace tide::ring {
+
+/// Driven by one thread: create anywhere, then enable() and everything else on the driving thread.
+class ring {
+ public:
+  static constexpr std::int64_t forever = std::numeric_limits<std::int64_t>::max();
+
+  static result<std::unique_ptr<ring>> create(const options& wanted);
+  explicit ring(std::unique_ptr<backend> behind);
+  ring(const ring&) = delete;
+  ring& operator=(const ring&) = delete;
+  /// Nothing may be in flight any more. On the driving thread, or after its disable().
+  ~ring();
+
+  result<> enable() noexcept { return backend_->enable(); }
+  /// Lets go of the calling thread, so that another one may destroy the ring. The driving thread may enable() again.
+  void disable() noexcept { backend_->disable(); }
+
+  /// Begins an operation, which is not in flight. Its completions arrive through reap, never from inside this call.
+  void start(operation& op, const request& what);
+  /// Hands over a request that nobody waits for; success is silent, failure is dropped. For close and the like.
+  void start_detached(const request& what);
+  /// Asks for an end: the last completion still comes, as the operation's own result or -ECANCELED. Idempotent; does
+  /// nothing to an operation that is not in flight.
+  void cancel(operation& op);
+  /// Asks for an end of everything in flight.
+  void cancel_everything();
+
+  /// Hands queued requests to the kernel, without waiting.
+  void submit() { turn(-1); }
+  /// The same, then waits until a completion is there or `wait_ns` nanoseconds have passed. Returns early on a signal.
+  void submit_and_wait(std::int64_t wait_ns) { turn(wait_ns); }
+  /// Delivers the completions that are there, at most one queue's worth. Returns how many.
+  std::size_t reap();
+
+  /// Operations that can still get a completion.
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] const features& available() const noexcept { return backend_->available(); }
+  [[nodiscard]] const counters& count() const noexcept { return backend_->count(); }
+  [[nodiscard]] backend& behind() noexcept { return *backend_; }
+
+ private:
+  struct slot {
+    operation* owner = nullptr;
+    std::uint32_t generation = 1;
+    std::uint32_t next_free = 0;
+    bool cancel_requested = false;
+    bool in_line = false;  // the request waits in backlog_
+  };
+  struct waiting {
+    request what;
+    std::uint64_t token;
+    bool quiet;
+  };
+  void turn(std::int64_t wait_ns);
+  void push(const request& what, std::uint64_t token, bool quiet);
+  void push_backlog();
+  [[nodiscard]] slot* find(std::uint64_t token) noexcept;  // nullptr: its operation has ended
+  void deliver(std::uint64_t token, completion said);
+
+  std::unique_ptr<backend> backend_;
+  std::vector<slot> slots_;  // slot 0 is never used: token 0 is "nobody waits"
+  std::uint32_t free_ = 0;   // head of the free slots, 0: none
+  std::size_t in_flight_ = 0;
+  std::deque<waiting> backlog_;  // allocates only while the submission queue is full; cancelled ones are skipped in turn
+  std::vector<std::uint64_t> cancelled_in_line_;  // tokens cancelled before the kernel ever saw them
+};
+
+}  // namespace tide::ring

@@ -1,0 +1,57 @@
+// Where other threads leave work for an executor, and how they wake it: a lock-free list and a word that the parked ring
+// waits on (a futex where the kernel has FUTEX_WAIT as an operation, else an eventfd).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include <tide/base/descriptor.hpp>
+
+namespace tide::detail {
+
+class mailbox {
+ public:
+  mailbox() noexcept = default;
+  mailbox(const mailbox&) = delete;
+  mailbox& operator=(const mailbox&) = delete;
+  ~mailbox();
+
+  // Any thread.
+  /// Leaves work; false, with the work dropped, if the executor has ended. Allocates one node.
+  bool post(std::move_only_function<void()> work);
+  /// Makes the executor turn once more before it parks, and ends its parking.
+  void wake() noexcept;
+
+  // The executor's thread.
+  /// Runs what was left, in the order it was left. An exception of the work comes out; the rest runs at the next call.
+  void run_posted();
+  /// False if somebody called since the last time: do not park then, look around.
+  [[nodiscard]] bool begin_parking() noexcept;
+  void end_parking() noexcept;
+  /// No post succeeds from here on; what is still there is dropped.
+  void close() noexcept;
+
+  [[nodiscard]] const std::uint32_t* futex_word() const noexcept;
+  static constexpr std::uint32_t parked = 1;
+  /// Wakes by this descriptor instead of the futex. Before any other thread knows the mailbox.
+  void use_eventfd(descriptor fd) noexcept { eventfd_ = std::move(fd); }
+
+ private:
+  struct node {
+    node* next;
+    std::move_only_function<void()> work;
+  };
+  static constexpr std::uint32_t awake = 0;
+  static constexpr std::uint32_t called = 2;  // since the executor was last `awake`
+  static node* closed_mark() noexcept;
+  void take_posted() noexcept;
+  static void drop(node* list) noexcept;
+
+  std::atomic<node*> posted_{nullptr};  // newest first
+  node* due_ = nullptr;                 // taken from there, oldest first; executor's thread only
+  std::atomic<std::uint32_t> word_{awake};
+  descriptor eventfd_;
+};
+
+}  // namespace tide::detail

@@ -1,0 +1,161 @@
+// One thread, one ring, one run loop: what every task runs on.
+//
+//   auto executor = tide::executor::create({}).value();
+//   int code = executor->run([](tide::scope& scope) -> tide::task<int> { … co_return 0; });
+//
+// tide::run (run.hpp) does both in one call. Another thread reaches an executor through its handle:
+//
+//   tide::executor_handle there = executor->handle();
+//   there.post([] { … runs on the executor's thread … });
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <tide/base/pairing_heap.hpp>
+#include <tide/base/result.hpp>
+#include <tide/ring/ring.hpp>
+#include <tide/runtime/cancellation.hpp>
+#include <tide/runtime/detail/frame_cache.hpp>
+#include <tide/runtime/detail/mailbox.hpp>
+#include <tide/runtime/detail/ready_queue.hpp>
+
+namespace tide {
+
+class scope;
+template <class T>
+class task;
+
+using clock = std::chrono::steady_clock;
+
+/// A moment at which something happens on an executor. Stays where it is while armed.
+class timer : public heap_hook {
+ public:
+  [[nodiscard]] bool armed() const noexcept { return queued(); }
+
+ protected:
+  ~timer() = default;
+
+ private:
+  friend class executor;
+  friend struct sooner;
+  /// Called once the clock has reached the deadline, never before. The timer is no longer armed.
+  virtual void expired() noexcept = 0;
+  clock::time_point deadline_;
+};
+
+struct sooner {
+  bool operator()(const timer& a, const timer& b) const noexcept { return a.deadline_ < b.deadline_; }
+};
+
+/// Names an executor from any thread; copies are cheap. An executor that has ended is recognised: calls do nothing.
+class executor_handle {
+ public:
+  /// Runs `work` on the executor's thread, in the order of the posts of each thread; false if the executor has ended. Work
+  /// that throws ends the run of the executor with that exception.
+  bool post(std::move_only_function<void()> work) const { return box_->post(std::move(work)); }
+  /// Makes the executor look around once.
+  void wake() const noexcept { box_->wake(); }
+
+ private:
+  friend class executor;
+  explicit executor_handle(std::shared_ptr<detail::mailbox> box) noexcept : box_(std::move(box)) {}
+  std::shared_ptr<detail::mailbox> box_;
+};
+
+/// Something that an executor owns one of, made at first use: a buffer pool, a thread pool. Ends after the last task and
+/// before the ring.
+class executor_service {
+ public:
+  virtual ~executor_service() = default;
+  /// Looked at once a turn; for what other threads have given back.
+  virtual void turn() noexcept {}
+};
+
+class executor {
+ public:
+  struct options {
+    ring::options ring;  ///< depth of the queues, features to leave out
+  };
+
+  /// Errors: those of ring::open_kernel.
+  static result<std::unique_ptr<executor>> create(const options& wanted);
+  executor(const executor&) = delete;
+  executor& operator=(const executor&) = delete;
+  ~executor();
+
+  /// Runs `main`, a callable that takes scope& and returns task<T>, on this thread until it ends; then cancels, joins and
+  /// drains everything else and returns T. Exceptions of tasks come out here. May be called again, by the same thread.
+  template <class F>
+  auto run(F main);
+
+  /// Any thread, at any time of the executor's life.
+  [[nodiscard]] executor_handle handle() const noexcept { return executor_handle(box_); }
+  /// The executor that runs on the calling thread, or nullptr.
+  [[nodiscard]] static executor* current() noexcept;
+
+  // For those who write awaitables; on the executor's thread only.
+  [[nodiscard]] ring::ring& ring() noexcept { return *ring_; }
+  void schedule(std::coroutine_handle<> coroutine) { ready_.push(coroutine); }
+  void arm(timer& t, clock::time_point deadline) noexcept;
+  void disarm(timer& t) noexcept;
+  [[nodiscard]] scope& root() noexcept { return *root_; }
+  [[nodiscard]] detail::frame_cache& frames() noexcept { return frames_; }
+  /// This executor's one S, made by S(executor&) at first use.
+  template <class S>
+  S& use();
+  /// The same if it has been made, else nullptr.
+  template <class S>
+  [[nodiscard]] S* used() const noexcept {
+    return static_cast<S*>(find(service_key_of<S>()));
+  }
+
+ private:
+  class wake_operation;
+  struct running;  // marks the thread's current executor for the time of a run
+
+  explicit executor(std::unique_ptr<ring::ring> made);
+  template <class Ended>
+  void turn_until(Ended ended);
+  void exchange_with_kernel();
+  void park();
+  void fire_timers();
+  void run_main(task<void> main, const bool& done);
+  void drain() noexcept;
+  template <class S>
+  static const void* service_key_of() noexcept {
+    static constexpr char key = 0;
+    return &key;
+  }
+  executor_service* find(const void* key) const noexcept;
+  void keep(const void* key, std::unique_ptr<executor_service> made);
+
+  std::unique_ptr<ring::ring> ring_;
+  std::shared_ptr<detail::mailbox> box_;
+  std::unique_ptr<wake_operation> wake_;
+  detail::frame_cache frames_;
+  detail::ready_queue ready_;
+  pairing_heap<timer, sooner> timers_;
+  struct service_entry {
+    const void* key;
+    std::unique_ptr<executor_service> made;
+  };
+  std::vector<service_entry> services_;
+  std::unique_ptr<scope> root_;
+};
+
+template <class S>
+S& executor::use() {
+  if (S* found = used<S>()) return *found;
+  auto made = std::make_unique<S>(*this);
+  S& service = *made;
+  keep(service_key_of<S>(), std::move(made));
+  return service;
+}
+
+}  // namespace tide

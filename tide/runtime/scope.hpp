@@ -1,0 +1,154 @@
+// A scope owns the tasks that run concurrently inside it: leaving the scope cancels and joins them all.
+//
+//   co_await tide::with_scope([&](tide::scope& scope) -> tide::task<> {
+//     scope.spawn(reader, std::ref(stream));
+//     scope.spawn(writer, std::ref(stream));
+//     co_await scope.join();                 // waits for both; without it, leaving cancels them
+//   });
+//
+// The first exception, of the body or of a task inside, cancels the others and comes out of with_scope.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <tide/runtime/cancellation.hpp>
+#include <tide/runtime/executor.hpp>
+#include <tide/runtime/task.hpp>
+
+namespace tide {
+
+/// Belongs to its executor's thread. Made by with_scope and run; passed by reference.
+class scope {
+ public:
+  scope(executor& home, cancel_node* parent) noexcept : node_(home, parent) {}
+  scope(const scope&) = delete;
+  scope& operator=(const scope&) = delete;
+
+  /// Runs a task inside; it begins at the next turn of the run loop.
+  void spawn(task<> inside) {
+    auto frame = inside.release();
+    frame.promise().set_node(node_);
+    frame.promise().belong_to(*this);
+    ++count_;
+    node_.home().schedule(frame);
+  }
+  /// Calls `function(arguments…)` inside. Both are kept by value until the task ends; hand over a reference with std::ref.
+  template <class F, class... Arguments>
+    requires std::same_as<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Arguments>...>, task<>>
+  void spawn(F&& function, Arguments&&... arguments) {
+    spawn(
+        hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function), std::forward<Arguments>(arguments)...));
+  }
+
+  /// Asks everything inside to end. Idempotent; returns at once.
+  void cancel() noexcept { node_.request(); }
+  [[nodiscard]] bool cancelled() const noexcept { return node_.requested(); }
+  /// Tasks inside that have not ended.
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+  /// co_await scope.join(): until every task inside has ended; then rethrows the first exception among them. One joiner at a
+  /// time. A request to cancel reaches the tasks, not the join, which always waits for the last.
+  [[nodiscard]] auto join() noexcept { return joiner(*this, true); }
+
+  [[nodiscard]] cancel_node& node() noexcept { return node_; }
+
+ private:
+  template <class F>
+  friend auto with_scope(F body) -> std::invoke_result_t<F&, scope&>;
+  friend class detail::promise_base;
+  friend class executor;
+
+  class joiner {
+   public:
+    joiner(scope& of, bool rethrow) noexcept : scope_(of), rethrow_(rethrow) {}
+    bool await_ready() const noexcept { return scope_.count_ == 0; }
+    void await_suspend(std::coroutine_handle<> self) noexcept { scope_.joining_ = self; }
+    void await_resume() const {
+      if (rethrow_ && scope_.error_) std::rethrow_exception(std::exchange(scope_.error_, {}));
+    }
+
+   private:
+    scope& scope_;
+    bool rethrow_;
+  };
+
+  template <class F, class... Arguments>
+  static task<> hold(F function, Arguments... arguments) {
+    co_await std::invoke(function, std::move(arguments)...);
+  }
+  void ended(std::exception_ptr error) noexcept {
+    if (error) {
+      if (!error_) error_ = std::move(error);
+      node_.request();
+    }
+    if (--count_ == 0 && joining_) node_.home().schedule(std::exchange(joining_, {}));
+  }
+
+  cancel_node node_;
+  std::size_t count_ = 0;
+  std::coroutine_handle<> joining_;
+  std::exception_ptr error_;
+};
+
+/// Runs `body(scope&)` with a new scope below the caller's, then cancels and joins what is left in it.
+template <class F>
+auto with_scope(F body) -> std::invoke_result_t<F&, scope&> {
+  using value = typename std::invoke_result_t<F&, scope&>::value_type;
+  detail::promise_base& self = co_await detail::this_promise{};
+  scope inside(self.node().home(), &self.node());
+  std::conditional_t<std::is_void_v<value>, std::optional<bool>, std::optional<value>> given;
+  try {
+    if constexpr (std::is_void_v<value>) {
+      co_await body(inside).under(inside.node());
+    } else {
+      given.emplace(co_await body(inside).under(inside.node()));
+    }
+  } catch (...) {
+    if (!inside.error_) inside.error_ = std::current_exception();  // the first of them all comes out
+  }
+  inside.cancel();
+  co_await scope::joiner(inside, false);
+  if (inside.error_) std::rethrow_exception(std::move(inside.error_));
+  if constexpr (!std::is_void_v<value>) co_return std::move(*given);
+}
+
+template <class F>
+auto executor::run(F main) {
+  using value = typename std::invoke_result_t<F&, scope&>::value_type;
+  bool done = false;
+  std::exception_ptr error;
+  if constexpr (std::is_void_v<value>) {
+    auto whole = [](F body, bool& ended, std::exception_ptr& failed) -> task<> {
+      try {
+        co_await with_scope(std::move(body));
+      } catch (...) {
+        failed = std::current_exception();
+      }
+      ended = true;
+    };
+    run_main(whole(std::move(main), done, error), done);
+    if (error) std::rethrow_exception(error);
+  } else {
+    std::optional<value> given;
+    auto whole = [](F body, bool& ended, std::exception_ptr& failed, std::optional<value>& out) -> task<> {
+      try {
+        out.emplace(co_await with_scope(std::move(body)));
+      } catch (...) {
+        failed = std::current_exception();
+      }
+      ended = true;
+    };
+    run_main(whole(std::move(main), done, error, given), done);
+    if (error) std::rethrow_exception(error);
+    return std::move(*given);
+  }
+}
+
+}  // namespace tide

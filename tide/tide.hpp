@@ -1,0 +1,16 @@
+// Everything that most programs need, in one include:
+//
+//   #include <tide/tide.hpp>
+//   int main() { return tide::run([](tide::scope& scope) -> tide::task<> { … }); }
+#pragma once
+
+#include <tide/base/bytes.hpp>
+#include <tide/base/log.hpp>
+#include <tide/base/result.hpp>
+#include <tide/net/tcp.hpp>
+#include <tide/runtime/blocking.hpp>
+#include <tide/runtime/run.hpp>
+#include <tide/runtime/scope.hpp>
+#include <tide/runtime/signal.hpp>
+#include <tide/runtime/task.hpp>
+#include <tide/runtime/time.hpp>
