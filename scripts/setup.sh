@@ -39,6 +39,8 @@ setup() {
     apt_get "reading package lists of trixie" update
     from=(-t trixie)
   fi
+  # trixie's liburing includes a kernel header that came with Linux 6.12 and does not say so to apt: they come together.
+  [ ${#from[@]} -eq 0 ] || [[ " ${missing[*]} " == *" linux-libc-dev "* ]] || missing+=(linux-libc-dev)
   apt_get "installing" install --no-install-recommends "${from[@]}" "${missing[@]}"
 
   mapfile -t missing < <(missing_packages "$groups")
@@ -57,7 +59,10 @@ missing_packages() {
   done < <(dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' "${!wanted[@]}" 2>/dev/null)
   for name in "${!wanted[@]}"; do
     [ -n "${present[$name]:-}" ] || { echo "$name"; continue; }
-    [ "${wanted[$name]}" = - ] || dpkg --compare-versions "${present[$name]}" ge "${wanted[$name]}~" || echo "$name"
+    oldest=${wanted[$name]}
+    # A newer liburing asks for newer kernel headers (setup says why).
+    [ "$name" != linux-libc-dev ] || [ ! -e /usr/include/liburing/compat.h ] || ! grep -q linux/blkdev.h /usr/include/liburing/compat.h || oldest=6.12
+    [ "$oldest" = - ] || dpkg --compare-versions "${present[$name]}" ge "$oldest~" || echo "$name"
   done | sort
 }
 

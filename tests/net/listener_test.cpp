@@ -139,7 +139,7 @@ TEST(TcpListener, RunsOutOfDescriptorsAndRecovers) {
     EXPECT_TRUE(client);
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
-    const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
     ::setrlimit(RLIMIT_NOFILE, &none);
     const auto error = (co_await listener.accept()).error();
     ::setrlimit(RLIMIT_NOFILE, &before);
