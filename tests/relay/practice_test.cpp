@@ -317,15 +317,13 @@ TEST(PracticeNetwork, OptionsThatCannotBeAreRefused) {
 // ---- on a thread of its own -------------------------------------------------------------------------------------------
 
 TEST(PracticeThread, ServesOtherThreadsAndEndsWithConnectionsOpen) {
-  std::uint64_t events = 0;
   std::optional<network_thread> hosts = network_thread::start({.frames = &recording(), .hosts = 3}).value();
   ASSERT_EQ(hosts->urls().size(), 3u);
   run([&](tide::scope& scope) -> tide::task<> {
     for (std::size_t i = 0; i < 3; ++i)
       scope.spawn(expect_events(hosts->urls()[i] + std::string(subscribe), recording().frames(i), 1, 200));
     co_await scope.join();
-    events = hosts->count().events;
-    EXPECT_GE(events, 600u);
+    while (hosts->count().events < 600) co_await tide::yield();  // a batch counts once its write has ended, over there
     EXPECT_EQ(hosts->count().connections, 3u);
     auto socket = co_await open(hosts->urls()[0] + std::string(subscribe));
     hosts.reset();

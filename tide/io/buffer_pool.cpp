@@ -1,18 +1,35 @@
 #include <tide/io/buffer_pool.hpp>
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 namespace tide {
 
 namespace detail {
+namespace {
+
+/// Memory of one chunk that belongs to no pool.
+class lone_buffer final : public chunk_source {
+ public:
+  explicit lone_buffer(bytes_view bytes) noexcept : memory_(new(std::nothrow) std::byte[bytes.size()]) {
+    if (memory_) std::ranges::copy(bytes, memory_.get());
+  }
+  void give_back(std::uint16_t) noexcept override { delete this; }
+  [[nodiscard]] std::byte* memory() const noexcept { return memory_.get(); }
+
+ private:
+  std::unique_ptr<std::byte[]> memory_;
+};
+
+}  // namespace
 
 /// The memory of a pool. The pool owns it until it ends, then the chunks that are still out do, together.
 ///
 /// The kernel picks from the front of its line, so it goes through all that is offered before it picks the same memory
 /// again, and the caches with it. Only a few are offered, therefore; the others lie on a shelf, and what was used last
 /// leaves it first. A burst that finds none doubles the offer.
-class buffer_store {
+class buffer_store final : public chunk_source {
  public:
   static constexpr unsigned offered_at_first = 64;
 
@@ -23,7 +40,7 @@ class buffer_store {
       shelf_.push_back(static_cast<std::uint16_t>(number - 1));
   }
 
-  void give_back(std::uint16_t number) noexcept {
+  void give_back(std::uint16_t number) noexcept override {
     // disowned_ is looked at only by the home thread, or by a later executor at the same address, which began after the end.
     if (executor::current() == home_ && !disowned_) {
       ledger_.returned_here();
@@ -53,27 +70,30 @@ class buffer_store {
   }
   [[nodiscard]] std::uint16_t group() const noexcept { return ring_->group(); }
   void wait(starved& waiting) noexcept {
-    if (shelf_.empty()) return starved_.push_back(waiting);
-    wanted_ = std::min(wanted_ * 2, ring_->count());
-    offer_more();
-    waiting.buffer_returned();
-  }
-  void pass_on() noexcept {
-    if (starved* first = starved_.pop_front()) first->buffer_returned();
-  }
-  void descriptor_closed(int fd) noexcept {
-    intrusive_list<starved> all;
-    all.splice_back(starved_);
-    while (starved* each = all.pop_front()) {
-      if (!each->descriptor_closed(fd)) starved_.push_back(*each);
+    starved_.push_back(waiting);
+    if (shelf_.empty()) {
+      if (hoarder* first = hoarders_.pop_front()) first->give_up_buffers();
+    } else {
+      wanted_ = std::min(wanted_ * 2, ring_->count());
+      offer_more();
     }
+  }
+  void may_ask(hoarder& holding) noexcept { hoarders_.push_back(holding); }
+  /// Tells as many as there are buffers. One that finds no bytes after all takes none, so whoever is left is told next turn.
+  void tell_starved() noexcept {
+    if (starved_.empty() || offered_ == 0) return;
+    for (unsigned left = offered_; left > 0; --left) {
+      starved* const first = starved_.pop_front();
+      if (first == nullptr) return;
+      first->buffers_returned();
+    }
+    home_->schedule(std::noop_coroutine());  // do not park: there is a next turn
   }
 
  private:
   void publish(std::uint16_t number) noexcept {
     shelf_.push_back(number);  // never grows: it has room for all
     offer_more();
-    pass_on();
   }
   void offer_more() noexcept {
     while (offered_ < wanted_ && !shelf_.empty()) {
@@ -88,6 +108,7 @@ class buffer_store {
   std::unique_ptr<ring::buffer_ring> ring_;
   lease_ledger ledger_;
   intrusive_list<starved> starved_;
+  intrusive_list<hoarder> hoarders_;
   std::vector<std::uint16_t> shelf_;     // free, and not offered to the kernel
   unsigned offered_ = offered_at_first;  // the kernel may pick from so many
   unsigned wanted_ = offered_at_first;
@@ -96,11 +117,11 @@ class buffer_store {
 
 }  // namespace detail
 
-chunk::chunk(detail::buffer_store& from, std::uint16_t number, std::size_t size) noexcept
-    : store_(&from), bytes_(from.lend(number, size)), number_(number) {}
-
-chunk::~chunk() {
-  if (store_ != nullptr) store_->give_back(number_);
+chunk chunk::copy_of(bytes_view bytes) noexcept {
+  auto made = std::unique_ptr<detail::lone_buffer>(new (std::nothrow) detail::lone_buffer(bytes));
+  if (!made || made->memory() == nullptr) return {};
+  const bytes_span memory(made->memory(), bytes.size());
+  return {*made.release(), 0, memory};
 }
 
 buffer_pool::buffer_pool(executor& home) {
@@ -119,14 +140,15 @@ buffer_pool::~buffer_pool() {
 }
 
 std::uint16_t buffer_pool::group() const noexcept { return store_->group(); }
-chunk buffer_pool::adopt(std::uint16_t number, std::size_t size) noexcept { return chunk(*store_, number, size); }
-void buffer_pool::wait(starved& waiting) noexcept { store_->wait(waiting); }
-void buffer_pool::pass_on() noexcept { store_->pass_on(); }
-void buffer_pool::descriptor_closed(int fd) noexcept {
-  if (store_ != nullptr) store_->descriptor_closed(fd);
+chunk buffer_pool::adopt(std::uint16_t number, std::size_t size) noexcept {
+  return {*store_, number, store_->lend(number, size)};
 }
+void buffer_pool::wait(starved& waiting) noexcept { store_->wait(waiting); }
+void buffer_pool::may_ask(hoarder& holding) noexcept { store_->may_ask(holding); }
 void buffer_pool::turn() noexcept {
-  if (store_ != nullptr) store_->collect();
+  if (store_ == nullptr) return;
+  store_->collect();
+  store_->tell_starved();
 }
 
 }  // namespace tide

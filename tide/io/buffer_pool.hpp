@@ -22,22 +22,38 @@ namespace tide {
 
 namespace detail {
 class buffer_store;
-}
+
+/// Where the memory of a chunk goes back to.
+class chunk_source {
+ public:
+  /// Any thread.
+  virtual void give_back(std::uint16_t number) noexcept = 0;
+
+ protected:
+  ~chunk_source() = default;
+};
+
+}  // namespace detail
 
 /// Bytes that the kernel received into a pooled buffer. Move-only. Empty: the end of the stream.
 class chunk {
  public:
   chunk() noexcept = default;
-  chunk(detail::buffer_store& from, std::uint16_t number, std::size_t size) noexcept;
+  chunk(detail::chunk_source& from, std::uint16_t number, bytes_span bytes) noexcept
+      : source_(&from), bytes_(bytes), number_(number) {}
   chunk(chunk&& other) noexcept
-      : store_(std::exchange(other.store_, nullptr)), bytes_(std::exchange(other.bytes_, {})), number_(other.number_) {}
+      : source_(std::exchange(other.source_, nullptr)), bytes_(std::exchange(other.bytes_, {})), number_(other.number_) {}
   chunk& operator=(chunk&& other) noexcept {
-    std::swap(store_, other.store_);
+    std::swap(source_, other.source_);
     std::swap(bytes_, other.bytes_);
     std::swap(number_, other.number_);
     return *this;
   }
-  ~chunk();
+  ~chunk() {
+    if (source_ != nullptr) source_->give_back(number_);
+  }
+  /// The same bytes in memory of their own, outside any pool; empty if there is no memory for them.
+  [[nodiscard]] static chunk copy_of(bytes_view bytes) noexcept;
 
   [[nodiscard]] bytes_span bytes() const noexcept { return bytes_; }
   [[nodiscard]] bytes_span::iterator begin() const noexcept { return bytes_.begin(); }
@@ -49,7 +65,7 @@ class chunk {
   void remove_prefix(std::size_t count) noexcept { bytes_ = bytes_.subspan(count); }
 
  private:
-  detail::buffer_store* store_ = nullptr;
+  detail::chunk_source* source_ = nullptr;
   bytes_span bytes_;
   std::uint16_t number_ = 0;
 };
@@ -57,13 +73,21 @@ class chunk {
 /// Something that waits for a buffer to come back.
 class starved : public list_hook {
  public:
-  /// Take it, or hand it on with buffer_pool::pass_on. Called in the middle of anything: must not resume a coroutine.
-  virtual void buffer_returned() noexcept = 0;
-  /// The descriptor is about to be closed; true if this waits for it no more.
-  virtual bool descriptor_closed(int fd) noexcept = 0;
+  /// There are buffers: try again, and wait again if others were faster. Called once a turn at most, from the run loop.
+  virtual void buffers_returned() noexcept = 0;
 
  protected:
   ~starved() = default;
+};
+
+/// Something that holds buffers with bytes that nobody has asked for yet.
+class hoarder : public list_hook {
+ public:
+  /// The pool is dry: move the bytes elsewhere and give the buffers back.
+  virtual void give_up_buffers() noexcept = 0;
+
+ protected:
+  ~hoarder() = default;
 };
 
 /// The pool of one executor: executor.use<buffer_pool>().
@@ -82,12 +106,10 @@ class buffer_pool final : public executor_service {
   [[nodiscard]] std::uint16_t group() const noexcept;
   /// Wraps what a completion with a picked buffer gave.
   [[nodiscard]] chunk adopt(std::uint16_t number, std::size_t size) noexcept;
-  /// Calls waiting.buffer_returned() when a buffer comes back; unlink to give up.
+  /// Calls waiting.buffers_returned() once buffers are free; unlink to give up.
   void wait(starved& waiting) noexcept;
-  /// One that was told of a buffer did not take it: tells the next one.
-  void pass_on() noexcept;
-  /// Tells all that wait. Before close(2), as the number may soon be a stranger's.
-  void descriptor_closed(int fd) noexcept;
+  /// Names one that can be asked for its buffers when the pool runs dry; until it is asked, or unlinked.
+  void may_ask(hoarder& holding) noexcept;
 
  private:
   void turn() noexcept override;

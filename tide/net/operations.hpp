@@ -7,16 +7,19 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include <tide/base/bytes.hpp>
 #include <tide/base/result.hpp>
 #include <tide/io/buffer.hpp>
 #include <tide/io/buffer_pool.hpp>
+#include <tide/net/detail/receiver.hpp>
 #include <tide/ring/request.hpp>
 #include <tide/runtime/io_operation.hpp>
 
@@ -24,56 +27,85 @@ namespace tide::net {
 
 class tcp_stream;
 
-/// recv into a picked buffer. Without a free buffer it waits for one to come back.
-class receive_operation : public io_operation, private starved {
+/// The next bytes of the stream's receiver, which is made at the first use.
+class receive_operation : private waiter, private detail::reader {
  public:
-  explicit receive_operation(int fd) noexcept : io_operation(ring::request::nop()), fd_(fd) {}
-  receive_operation(receive_operation&& other) noexcept : io_operation(std::move(other)), starved(), fd_(other.fd_) {}
+  receive_operation(int fd, detail::receiver_ptr& from) noexcept : fd_(fd), from_(&from) {}
+  receive_operation(receive_operation&& other) noexcept : waiter(), reader(), fd_(other.fd_), from_(other.from_) {}
 
+  bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
-    pool_ = &caller.promise().node().home().template use<buffer_pool>();
-    if (!pool_->status()) return false;
-    request_ = ring::request::receive_picked(fd_, pool_->group(), 0);
     return begin(caller, caller.promise().node());
   }
   result<chunk> await_resume() noexcept {
-    if (!pool_->status()) return fail(pool_->status().error());
-    if (auto failed = error()) return fail(*failed);
-    if (!said_.has_buffer()) return chunk();
-    return pool_->adopt(said_.buffer(), static_cast<std::size_t>(result_code()));
+    if (failed_) return fail(failed_);
+    return (*from_)->take();
   }
 
  private:
-  void complete(ring::completion said) noexcept override;
+  bool begin(std::coroutine_handle<> caller, cancel_node& node);
+  void received() noexcept override {
+    unlink();
+    caller_.resume();
+  }
+  void received_later() noexcept override;
   void on_cancel() noexcept override;
-  void buffer_returned() noexcept override;
-  bool descriptor_closed(int fd) noexcept override;
 
   int fd_;
-  buffer_pool* pool_ = nullptr;
-  bool told_ = false;  // of a buffer, which must not be forgotten if this takes none
+  detail::receiver_ptr* from_;
+  std::coroutine_handle<> caller_;
+  executor* home_ = nullptr;
+  std::error_code failed_;
 };
 
-/// recv into lent memory.
-class read_operation : public io_operation {
+/// recv into lent memory, after what the stream's receiver has brought already.
+class read_operation : public io_operation, private detail::reader {
  public:
-  read_operation(int fd, bytes_span into) noexcept : io_operation(ring::request::receive(fd, into)) {}
+  read_operation(int fd, detail::receiver_ptr& from, bytes_span into) noexcept
+      : io_operation(ring::request::receive(fd, into)), from_(&from), into_(into) {}
+  read_operation(read_operation&& other) noexcept
+      : io_operation(std::move(other)), reader(), from_(other.from_), into_(other.into_) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    return start(caller, caller.promise().node());
+  }
   result<std::size_t> await_resume() const noexcept {
     if (auto failed = error()) return fail(*failed);
     return static_cast<std::size_t>(result_code());
   }
+
+ protected:
+  bool start(std::coroutine_handle<> caller, cancel_node& node) {
+    if (*from_ && (*from_)->active()) return join(caller, node);
+    return begin(caller, node);
+  }
+  void set_bytes(int fd, bytes_span into) noexcept {
+    into_ = into;
+    request_ = ring::request::receive(fd, into);
+  }
+
+ private:
+  bool join(std::coroutine_handle<> caller, cancel_node& node);
+  void received() noexcept override;
+  void received_later() noexcept override { finish_later({.result = -ECANCELED, .flags = 0}); }
+  void on_cancel() noexcept override;
+
+  detail::receiver_ptr* from_;
+  bytes_span into_;
 };
 
 /// recv into a given buffer.
 template <io_buffer B>
 class read_given_operation : public read_operation {
  public:
-  read_given_operation(int fd, B buffer) : read_operation(fd, {}), fd_(fd), buffer_(std::move(buffer)) {}
+  read_given_operation(int fd, detail::receiver_ptr& from, B buffer)
+      : read_operation(fd, from, {}), fd_(fd), buffer_(std::move(buffer)) {}
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
-    request_ = ring::request::receive(fd_, writable_bytes(buffer_));
-    return begin(caller, caller.promise().node());
+    set_bytes(fd_, writable_bytes(buffer_));
+    return start(caller, caller.promise().node());
   }
   given<B> await_resume() { return {read_operation::await_resume(), std::move(buffer_)}; }
 

@@ -61,7 +61,6 @@ class descriptor_cancel final : public ring::operation {
   void await_suspend(std::coroutine_handle<Promise> caller) {
     caller_ = caller;
     executor& home = caller.promise().node().home();
-    if (buffer_pool* pool = home.used<buffer_pool>()) pool->descriptor_closed(fd_);
     home.ring().start(*this, ring::request::cancel_descriptor(fd_));
   }
   void await_resume() const noexcept {}
@@ -82,7 +81,10 @@ result<address> name_of(int fd) noexcept {
 
 }  // namespace
 
-tcp_stream::~tcp_stream() { close_descriptor(fd_); }
+tcp_stream::~tcp_stream() {
+  receiver_.reset();  // first: the kernel lets go of the descriptor before it is closed
+  close_descriptor(fd_);
+}
 
 task<result<tcp_stream>> tcp_stream::connect(address to, tcp_options wanted) {
   if (!to.valid()) co_return fail(errc::malformed);
@@ -96,6 +98,7 @@ task<result<tcp_stream>> tcp_stream::connect(address to, tcp_options wanted) {
 task<> tcp_stream::close() {
   if (fd_ < 0) co_return;
   const int fd = std::exchange(fd_, -1);
+  if (receiver_) receiver_->close();
   co_await descriptor_cancel(fd);
   co_await yield();  // what was pending has ended by the next turn
   // The plain call: through the ring it would run on a thread of the kernel, which may find the number to be a stranger's.
@@ -108,33 +111,55 @@ result<address> tcp_stream::peer_address() const noexcept { return name_of<&::ge
 
 // ---- receive and write ------------------------------------------------------------------------------------------------
 
-void receive_operation::complete(ring::completion said) noexcept {
-  const bool told = std::exchange(told_, false);
-  if (said.result == -ENOBUFS) {
-    // All buffers are out: go on when one comes back, however long that takes.
-    if (!cancel_requested()) return pool_->wait(*this);
-    said.result = -ECANCELED;
-  } else if (told && !said.has_buffer()) {
-    pool_->pass_on();
+bool receive_operation::begin(std::coroutine_handle<> caller, cancel_node& node) {
+  if (node.requested()) {
+    failed_ = errc::canceled;
+    return false;
   }
-  finish(said);
+  if (!*from_) from_->reset(new detail::receiver(fd_));  // once a stream
+  if ((*from_)->ready()) return false;
+  home_ = &node.home();
+  caller_ = caller;
+  if (auto waiting = (*from_)->wait(*this, *home_); !waiting) {
+    failed_ = waiting.error();
+    return false;
+  }
+  node.attach(*this);
+  return true;
+}
+
+void receive_operation::received_later() noexcept {
+  unlink();
+  home_->schedule(caller_);
 }
 
 void receive_operation::on_cancel() noexcept {
-  if (in_flight()) return io_operation::on_cancel();
-  starved::unlink();
-  finish_later({.result = -ECANCELED, .flags = 0});
+  (*from_)->leave();
+  failed_ = errc::canceled;
+  home_->schedule(caller_);
 }
 
-void receive_operation::buffer_returned() noexcept {
-  told_ = true;
+bool read_operation::join(std::coroutine_handle<> caller, cancel_node& node) {
+  detail::receiver& from = **from_;
+  if (node.requested() || (!from.ready() && !from.pause(*this))) return begin(caller, node);
+  if (from.ready()) {
+    said_ = {.result = from.take_into(into_), .flags = 0};
+    return false;
+  }
+  attach(caller, node);
+  return true;
+}
+
+void read_operation::received() noexcept {
+  detail::receiver& from = **from_;
+  if (from.ready()) return finish({.result = from.take_into(into_), .flags = 0});
   home().ring().start(*this, request_);
 }
 
-bool receive_operation::descriptor_closed(int fd) noexcept {
-  if (fd != fd_) return false;
+void read_operation::on_cancel() noexcept {
+  if (in_flight()) return io_operation::on_cancel();
+  (*from_)->leave();
   finish_later({.result = -ECANCELED, .flags = 0});
-  return true;
 }
 
 void write_operation::complete(ring::completion said) noexcept {

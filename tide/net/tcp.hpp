@@ -40,9 +40,10 @@ class tcp_stream {
  public:
   tcp_stream() noexcept = default;
   explicit tcp_stream(int fd) noexcept : fd_(fd) {}
-  tcp_stream(tcp_stream&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  tcp_stream(tcp_stream&& other) noexcept : fd_(std::exchange(other.fd_, -1)), receiver_(std::move(other.receiver_)) {}
   tcp_stream& operator=(tcp_stream&& other) noexcept {
     std::swap(fd_, other.fd_);
+    std::swap(receiver_, other.receiver_);
     return *this;
   }
   ~tcp_stream();
@@ -51,14 +52,15 @@ class tcp_stream {
   static task<result<tcp_stream>> connect(address to, tcp_options wanted = {});
 
   /// The next bytes, in a buffer that the kernel picks when they arrive. An empty chunk is the end of the stream. The stream
-  /// stays where it is meanwhile.
-  [[nodiscard]] receive_operation receive() noexcept { return receive_operation(fd_); }
+  /// stays where it is meanwhile. From the first call on, up to four buffers may be filled ahead of the next one; more waits
+  /// in the socket, and no buffers are held back from other streams that need them. Any way of reading gets bytes in order.
+  [[nodiscard]] receive_operation receive() noexcept { return {fd_, receiver_}; }
   /// The same into memory that the caller lends and keeps alive. 0: end of stream.
-  [[nodiscard]] read_operation read_some(bytes_span into) noexcept { return read_operation(fd_, into); }
+  [[nodiscard]] read_operation read_some(bytes_span into) noexcept { return {fd_, receiver_, into}; }
   /// The same into a buffer that the caller gives and gets back: auto [size, buffer] = co_await read(std::move(buffer)).
   template <io_buffer B>
   [[nodiscard]] read_given_operation<B> read(B buffer) {
-    return read_given_operation<B>(fd_, std::move(buffer));
+    return read_given_operation<B>(fd_, receiver_, std::move(buffer));
   }
 
   /// Writes everything. On error or cancel a part may have been written. Lends; the caller keeps the bytes alive.
@@ -86,6 +88,7 @@ class tcp_stream {
 
  private:
   int fd_ = -1;
+  detail::receiver_ptr receiver_;  // once receive() has been called
 };
 
 struct listen_options {

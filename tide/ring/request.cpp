@@ -41,6 +41,14 @@ request request::receive_picked(int fd, std::uint16_t group, std::size_t limit) 
   return made;
 }
 
+request request::receive_multishot(int fd, std::uint16_t group) noexcept {
+  request made;
+  io_uring_prep_recv_multishot(&made.entry(), fd, nullptr, 0, 0);
+  made.entry().flags |= IOSQE_BUFFER_SELECT;
+  made.entry().buf_group = group;
+  return made;
+}
+
 request request::send(int fd, std::span<const std::byte> bytes, bool whole) noexcept {
   request made;
   io_uring_prep_send(&made.entry(), fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | (whole ? MSG_WAITALL : 0));

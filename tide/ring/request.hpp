@@ -23,6 +23,9 @@ class request {
   static request receive(int fd, std::span<std::byte> into) noexcept;
   /// recv(2) into a buffer that the kernel picks from group `group` (a buffer_ring), at most `limit` bytes (0: the buffer).
   static request receive_picked(int fd, std::uint16_t group, std::size_t limit) noexcept;
+  /// The same again and again, a buffer each time, until the end of the stream, an error, no buffer (-ENOBUFS) or a cancel
+  /// (kernel 6.0).
+  static request receive_multishot(int fd, std::uint16_t group) noexcept;
   /// send(2) with MSG_NOSIGNAL; `whole` asks the kernel to go on after short sends (MSG_WAITALL).
   static request send(int fd, std::span<const std::byte> bytes, bool whole) noexcept;
   static request send_message(int fd, const msghdr* message, bool whole) noexcept;

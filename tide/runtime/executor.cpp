@@ -141,15 +141,20 @@ void executor::run_main(task<void> main, const bool& done) {
 }
 
 void executor::drain() noexcept {
-  while (!services_.empty()) services_.pop_back();
   ring_->cancel(*wake_);
+  empty_ring();
+  while (!services_.empty()) services_.pop_back();
+  empty_ring();  // of what the services began as they went
+  ring_->disable();
+}
+
+void executor::empty_ring() noexcept {
   ring_->cancel_everything();
   while (ring_->in_flight() != 0) {
     ring_->submit_and_wait(ring::ring::forever);
     ring_->reap();
   }
   ring_->submit();
-  ring_->disable();
 }
 
 executor_service* executor::find(const void* key) const noexcept {

@@ -68,8 +68,8 @@ class executor_handle {
   std::shared_ptr<detail::mailbox> box_;
 };
 
-/// Something that an executor owns one of, made at first use: a buffer pool, a thread pool. Ends after the last task and
-/// before the ring.
+/// Something that an executor owns one of, made at first use: a buffer pool, a thread pool. Ends after the last task and the
+/// last completion, and before the ring.
 class executor_service {
  public:
   virtual ~executor_service() = default;
@@ -127,6 +127,7 @@ class executor {
   void fire_timers();
   void run_main(task<void> main, const bool& done);
   void drain() noexcept;
+  void empty_ring() noexcept;
   template <class S>
   static const void* service_key_of() noexcept {
     static constexpr char key = 0;

@@ -33,6 +33,12 @@ class io_operation : public ring::operation, public waiter {
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     return begin(caller, caller.promise().node());
   }
+  /// What a completion's result says, if it is an error.
+  [[nodiscard]] static std::optional<std::error_code> error_of(std::int32_t code) noexcept {
+    if (code >= 0) return std::nullopt;
+    if (code == -ECANCELED) return make_error_code(errc::canceled);
+    return std::error_code(-code, std::system_category());
+  }
 
  protected:
   ~io_operation() = default;
@@ -43,11 +49,15 @@ class io_operation : public ring::operation, public waiter {
       said_ = {.result = -ECANCELED, .flags = 0};
       return false;
     }
+    attach(caller, node);
+    node.home().ring().start(*this, request_);
+    return true;
+  }
+  /// The first half of begin, for an operation that waits for something else before its request.
+  void attach(std::coroutine_handle<> caller, cancel_node& node) noexcept {
     caller_ = caller;
     node_ = &node;
     node.attach(*this);
-    node.home().ring().start(*this, request_);
-    return true;
   }
   void complete(ring::completion said) noexcept override { finish(said); }
   void on_cancel() noexcept override { home().ring().cancel(*this); }
@@ -75,11 +85,6 @@ class io_operation : public ring::operation, public waiter {
   [[nodiscard]] executor& home() const noexcept { return node_->home(); }
   [[nodiscard]] std::int32_t result_code() const noexcept { return said_.result; }
   [[nodiscard]] std::optional<std::error_code> error() const noexcept { return error_of(said_.result); }
-  [[nodiscard]] static std::optional<std::error_code> error_of(std::int32_t code) noexcept {
-    if (code >= 0) return std::nullopt;
-    if (code == -ECANCELED) return make_error_code(errc::canceled);
-    return std::error_code(-code, std::system_category());
-  }
 
   ring::request request_;
   ring::completion said_;
