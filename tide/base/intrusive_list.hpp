@@ -5,7 +5,7 @@
 //   waiting.push_back(w);  w.unlink();
 //
 // (Boost.Intrusive has the same list; this one is a tenth of its compile time in headers that every coroutine includes:
-// docs/decisions/intrusive-containers.md.)
+// docs/decisions/0003-intrusive-containers.md.)
 #pragma once
 
 namespace tide {
