@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/allocations.hpp"
 #include "support/event.hpp"
 #include "support/run.hpp"
 #include "support/sanitizers.hpp"
@@ -115,6 +116,61 @@ TEST(PostLife, BeforeTheRun) {
   support::event posted;
   EXPECT_TRUE(executor->handle().post([&] { posted.set(); }));
   executor->run([&](tide::scope&) -> tide::task<> { co_await posted; });
+}
+
+/// Leaves itself in the mailbox again and again, as a waiter that is woken over and over does.
+class repeated_entry final : public tide::detail::mailbox_entry {
+ public:
+  support::event* all = nullptr;
+  int runs = 0;
+  int wanted = 0;
+  int drops = 0;
+  std::atomic<int> seen{0};
+
+ private:
+  void run() override {
+    if (++runs == wanted) all->set();
+    seen = runs;
+    seen.notify_one();
+  }
+  void dropped() noexcept override { ++drops; }
+};
+
+TEST_P(Post, AnEntryIsLeftWithoutAnAllocationAndRunsOnceAPost) {
+  auto executor = make_executor(options());
+  auto handle = executor->handle();
+  support::event all;
+  repeated_entry entry;
+  entry.all = &all;
+  entry.wanted = support::sanitized ? 1'000 : 5'000;
+  std::thread poster;
+  executor->run([&](tide::scope&) -> tide::task<> {
+    poster = std::thread([&] {
+      const support::allocations counted;
+      for (int i = 1; i <= entry.wanted; ++i) {
+        EXPECT_TRUE(handle.post(entry));
+        for (int seen = entry.seen; seen != i; seen = entry.seen) entry.seen.wait(seen);
+      }
+      EXPECT_EQ(counted.so_far(), 0u);
+    });
+    co_await all;
+  });
+  poster.join();
+  EXPECT_EQ(entry.runs, entry.wanted);
+  EXPECT_EQ(entry.drops, 0);
+}
+
+TEST(PostLife, AnEntryThatNeverRanIsToldAndOneTooLateIsNotTouched) {
+  auto executor = make_executor();
+  auto handle = executor->handle();
+  repeated_entry early;
+  EXPECT_TRUE(handle.post(early));
+  executor.reset();
+  EXPECT_EQ(early.runs, 0);
+  EXPECT_EQ(early.drops, 1);
+  repeated_entry late;
+  EXPECT_FALSE(handle.post(late));
+  EXPECT_EQ(late.drops, 0);
 }
 
 TEST(PostLife, FromItsOwnThread) {

@@ -59,6 +59,9 @@ class executor_handle {
   /// Runs `work` on the executor's thread, in the order of the posts of each thread; false if the executor has ended. Work
   /// that throws ends the run of the executor with that exception.
   bool post(std::move_only_function<void()> work) const { return box_->post(std::move(work)); }
+  /// The same without an allocation, for those who write awaitables: see detail::mailbox_entry. An executor whose coroutine
+  /// waits cannot end, so a post on behalf of one that waits succeeds.
+  bool post(detail::mailbox_entry& entry) const noexcept { return box_->post(entry); }
   /// Makes the executor look around once.
   void wake() const noexcept { box_->wake(); }
 

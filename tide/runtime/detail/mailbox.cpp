@@ -15,15 +15,29 @@
 
 namespace tide::detail {
 
-mailbox::node* mailbox::closed_mark() noexcept {
-  static node mark{nullptr, {}};
+/// A function on its way, in a node of its own.
+class mailbox::posted_work final : public mailbox_entry {
+ public:
+  explicit posted_work(std::move_only_function<void()> work) noexcept : work_(std::move(work)) {}
+
+ private:
+  void run() override {
+    const std::unique_ptr<posted_work> whole(this);
+    work_();
+  }
+  void dropped() noexcept override { delete this; }
+  std::move_only_function<void()> work_;
+};
+
+mailbox_entry* mailbox::closed_mark() noexcept {
+  static posted_work mark({});
   return &mark;
 }
 
-void mailbox::drop(node* list) noexcept {
+void mailbox::drop(mailbox_entry* list) noexcept {
   while (list != nullptr && list != closed_mark()) {
-    node* next = list->next;
-    delete list;
+    mailbox_entry* next = list->next_;
+    list->dropped();
     list = next;
   }
 }
@@ -34,15 +48,18 @@ mailbox::~mailbox() {
 }
 
 bool mailbox::post(std::move_only_function<void()> work) {
-  node* made = new node{nullptr, std::move(work)};
-  node* top = posted_.load();
+  auto made = std::make_unique<posted_work>(std::move(work));
+  if (!post(*made)) return false;
+  static_cast<void>(made.release());
+  return true;
+}
+
+bool mailbox::post(mailbox_entry& entry) noexcept {
+  mailbox_entry* top = posted_.load();
   do {
-    if (top == closed_mark()) {
-      delete made;
-      return false;
-    }
-    made->next = top;
-  } while (!posted_.compare_exchange_weak(top, made));
+    if (top == closed_mark()) return false;
+    entry.next_ = top;
+  } while (!posted_.compare_exchange_weak(top, &entry));
   wake();
   return true;
 }
@@ -61,18 +78,18 @@ void mailbox::wake() noexcept {
 void mailbox::run_posted() {
   if (due_ == nullptr) take_posted();
   while (due_ != nullptr) {
-    const std::unique_ptr<node> first(due_);
-    due_ = first->next;
-    first->work();  // when it throws, the rest stays due
+    mailbox_entry* first = due_;
+    due_ = first->next_;
+    first->run();  // when it throws, the rest stays due
   }
 }
 
 void mailbox::take_posted() noexcept {
   if (posted_.load(std::memory_order_relaxed) == nullptr) return;
-  node* list = posted_.exchange(nullptr);
+  mailbox_entry* list = posted_.exchange(nullptr);
   while (list != nullptr) {  // newest first to oldest first
-    node* next = list->next;
-    list->next = due_;
+    mailbox_entry* next = list->next_;
+    list->next_ = due_;
     due_ = list;
     list = next;
   }

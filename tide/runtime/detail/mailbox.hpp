@@ -10,6 +10,26 @@
 
 namespace tide::detail {
 
+/// What is left in a mailbox. It lives where its owner wants it, mostly in a waiting coroutine's frame; nothing is
+/// allocated.
+class mailbox_entry {
+ public:
+  mailbox_entry() noexcept = default;
+  mailbox_entry(const mailbox_entry&) = delete;
+  mailbox_entry& operator=(const mailbox_entry&) = delete;
+
+ protected:
+  ~mailbox_entry() = default;
+
+ private:
+  friend class mailbox;
+  /// Called once for each post that succeeded, on the executor's thread; out of the mailbox by then, so it may end itself.
+  virtual void run() = 0;
+  /// Called in place of run() if the executor ended first.
+  virtual void dropped() noexcept = 0;
+  mailbox_entry* next_ = nullptr;
+};
+
 class mailbox {
  public:
   mailbox() noexcept = default;
@@ -20,6 +40,9 @@ class mailbox {
   // Any thread.
   /// Leaves work; false, with the work dropped, if the executor has ended. Allocates one node.
   bool post(std::move_only_function<void()> work);
+  /// Leaves an entry that is in no mailbox; false, with the entry untouched, if the executor has ended. Unless the caller
+  /// knows better, the entry may be gone when this returns. Allocates nothing.
+  bool post(mailbox_entry& entry) noexcept;
   /// Makes the executor turn once more before it parks, and ends its parking.
   void wake() noexcept;
 
@@ -38,18 +61,15 @@ class mailbox {
   void use_eventfd(descriptor fd) noexcept { eventfd_ = std::move(fd); }
 
  private:
-  struct node {
-    node* next;
-    std::move_only_function<void()> work;
-  };
+  class posted_work;
   static constexpr std::uint32_t awake = 0;
   static constexpr std::uint32_t called = 2;  // since the executor was last `awake`
-  static node* closed_mark() noexcept;
+  static mailbox_entry* closed_mark() noexcept;
   void take_posted() noexcept;
-  static void drop(node* list) noexcept;
+  static void drop(mailbox_entry* list) noexcept;
 
-  std::atomic<node*> posted_{nullptr};  // newest first
-  node* due_ = nullptr;                 // taken from there, oldest first; executor's thread only
+  std::atomic<mailbox_entry*> posted_{nullptr};  // newest first
+  mailbox_entry* due_ = nullptr;                 // taken from there, oldest first; executor's thread only
   std::atomic<std::uint32_t> word_{awake};
   descriptor eventfd_;
 };
