@@ -57,7 +57,7 @@ function(tide_room room)
 endfunction()
 
 # tide_test(ring SOURCES a_test.cpp LIBRARIES tide::ring [THREADS]): one test binary a room, tide_<room>_tests; each case is
-# a ctest test under its own name. THREADS marks the suites that the tsan preset runs.
+# a ctest test under its own name and the label of the room. THREADS marks the suites that the tsan preset runs: room.threads.
 function(tide_test room)
   cmake_parse_arguments(arg "THREADS" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
@@ -67,10 +67,10 @@ function(tide_test room)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE tide_flags ${arg_LIBRARIES} GTest::gtest_main)
   target_compile_definitions(${target} PRIVATE TIDE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" TIDE_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  set(labels ${room})
+  set(label ${room})  # one label: gtest_discover_tests takes a list of them apart
   if(arg_THREADS)
-    list(APPEND labels threads)
+    string(APPEND label .threads)
   endif()
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
+    PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
 endfunction()

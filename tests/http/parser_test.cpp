@@ -175,6 +175,9 @@ TEST(HttpRequestParser, FinishTellsWhetherAMessageWasCutOff) {
 TEST(HttpRequestParser, RefusesWhatIsNotHttp) {
   EXPECT_EQ(status_for("\x16\x03\x01\x02"), 400);
   EXPECT_EQ(status_for("GET\r\n\r\n"), 400);
+  EXPECT_EQ(status_for("GET /\r\n\r\n"), 400);
+  EXPECT_EQ(status_for("GET /\r\nHost: h\r\n\r\n"), 400);
+  EXPECT_EQ(status_for("PRI *\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(status_for("GET / HTTP/1.1\nHost: h\n\n"), 400);
   EXPECT_EQ(status_for("GET / HTTP/1.1\r\nHost: h\n\r\n"), 400);
   EXPECT_EQ(status_for("GET / HTTP/1.1\r\nHost : h\r\n\r\n"), 400);

@@ -68,6 +68,8 @@ struct parser_engine {
   int add_body(const char* text, std::size_t length);
   int start_chunk();
   int end_message();
+  /// llhttp reads a request line of HTTP/0.9, which ends after the target.
+  [[nodiscard]] bool no_version() const noexcept { return at == phase::line && type == HTTP_REQUEST; }
   [[nodiscard]] std::error_code check_fields() const;
 
   [[nodiscard]] headers& fields() noexcept {
@@ -262,6 +264,7 @@ int parser_engine::end_version() {
 }
 
 int parser_engine::add_name(const char* text, std::size_t length) {
+  if (no_version()) return stop(http_errc::malformed);
   name.append(text, length);
   return 0;
 }
@@ -297,6 +300,7 @@ std::error_code parser_engine::check_fields() const {
 }
 
 int parser_engine::end_headers() {
+  if (no_version()) return stop(http_errc::malformed);
   if (problem = check_fields(); problem) return -1;
   at = phase::body;
   bool body_follows = (parser.flags & F_CHUNKED) != 0 || parser.content_length > 0;
