@@ -9,6 +9,7 @@
 #include <tide/base/result.hpp>
 #include <tide/net/tcp.hpp>
 #include <tide/runtime/blocking.hpp>
+#include <tide/runtime/combine.hpp>
 #include <tide/runtime/run.hpp>
 #include <tide/runtime/scope.hpp>
 #include <tide/runtime/signal.hpp>

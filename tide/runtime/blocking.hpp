@@ -16,6 +16,7 @@
 
 #include <tide/base/result.hpp>
 #include <tide/runtime/cancellation.hpp>
+#include <tide/runtime/detail/awaited.hpp>
 #include <tide/runtime/executor.hpp>
 #include <tide/runtime/task.hpp>
 
@@ -96,15 +97,6 @@ struct blocking_call final : blocking_job {
   F function;
   std::exception_ptr error;
   std::conditional_t<std::is_void_v<value>, std::optional<bool>, std::optional<value>> given;
-};
-
-template <class T>
-struct flat_result {
-  using type = result<T>;
-};
-template <class T>
-struct flat_result<result<T>> {
-  using type = result<T>;
 };
 
 }  // namespace detail

@@ -45,12 +45,47 @@ void detail::promise_base::end_child(scope& owner, std::coroutine_handle<> ended
   owner.ended(std::move(error));
 }
 
+void detail::join_state::end() noexcept {
+  ended_ = true;
+  if (waiting != nullptr) {
+    std::exchange(waiting, nullptr)->task_ended();
+  } else if (dropped_) {
+    drop();
+  }
+}
+
+void detail::join_state::drop() noexcept {
+  dropped_ = true;
+  if (!ended_ || !error) return;
+  if (linked()) {
+    scope_.fail(std::exchange(error, {}));
+  } else {
+    home_.report(std::exchange(error, {}));
+  }
+}
+
+void scope::fail(std::exception_ptr error) noexcept {
+  executor& home = node_.home();
+  if (home.on_exception_ && this == home.root_.get()) return home.report(std::move(error));
+  if (!error_) error_ = std::move(error);
+  node_.request();
+}
+
+void executor::report(std::exception_ptr error) noexcept {
+  if (!on_exception_) return root_->fail(std::move(error));
+  try {
+    on_exception_(std::move(error));
+  } catch (...) {
+    box_->post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });  // ends the run
+  }
+}
+
 executor* executor::current() noexcept { return current_executor; }
 
 result<std::unique_ptr<executor>> executor::create(const options& wanted) {
   auto made = ring::ring::create(wanted.ring);
   if (!made) return fail(made.error());
-  std::unique_ptr<executor> whole(new executor(std::move(*made)));
+  std::unique_ptr<executor> whole(new executor(std::move(*made), wanted));
   int fd = -1;
   if (!whole->ring_->available().futex) {
     fd = ::eventfd(0, EFD_CLOEXEC);
@@ -61,7 +96,8 @@ result<std::unique_ptr<executor>> executor::create(const options& wanted) {
   return whole;
 }
 
-executor::executor(std::unique_ptr<ring::ring> made) : ring_(std::move(made)), box_(std::make_shared<detail::mailbox>()) {}
+executor::executor(std::unique_ptr<ring::ring> made, const options& wanted)
+    : ring_(std::move(made)), box_(std::make_shared<detail::mailbox>()), on_exception_(wanted.on_exception) {}
 
 executor::~executor() { box_->close(); }
 

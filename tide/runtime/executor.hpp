@@ -12,6 +12,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -83,7 +84,10 @@ class executor_service {
 class executor {
  public:
   struct options {
-    ring::options ring;  ///< depth of the queues, features to leave out
+    ring::options ring = {};  ///< depth of the queues, features to leave out
+    /// Takes the exceptions that have no other receiver: of detached tasks, of join handles that were dropped. On the
+    /// executor's thread; nothing else is disturbed. Without one, the first of them ends the run and comes out of it.
+    std::function<void(std::exception_ptr)> on_exception = {};
   };
 
   /// Errors: those of ring::open_kernel.
@@ -101,6 +105,12 @@ class executor {
   [[nodiscard]] executor_handle handle() const noexcept { return executor_handle(box_); }
   /// The executor that runs on the calling thread, or nullptr.
   [[nodiscard]] static executor* current() noexcept;
+  /// On the executor's thread, while it runs: as scope::spawn, in the root scope. It may outlive whoever called; it is
+  /// cancelled and joined when the run ends. What it throws goes to options::on_exception.
+  template <class F, class... Arguments>
+  void detach(F&& function, Arguments&&... arguments);
+  /// On the executor's thread, while it runs: hands over an exception that has no other receiver.
+  void report(std::exception_ptr error) noexcept;
 
   // For those who write awaitables; on the executor's thread only.
   [[nodiscard]] ring::ring& ring() noexcept { return *ring_; }
@@ -119,10 +129,11 @@ class executor {
   }
 
  private:
+  friend class scope;
   class wake_operation;
   struct running;  // marks the thread's current executor for the time of a run
 
-  explicit executor(std::unique_ptr<ring::ring> made);
+  explicit executor(std::unique_ptr<ring::ring> made, const options& wanted);
   template <class Ended>
   void turn_until(Ended ended);
   void exchange_with_kernel();
@@ -151,6 +162,7 @@ class executor {
   };
   std::vector<service_entry> services_;
   std::unique_ptr<scope> root_;
+  std::function<void(std::exception_ptr)> on_exception_;
 };
 
 template <class S>

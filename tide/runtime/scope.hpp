@@ -20,6 +20,7 @@
 
 #include <tide/runtime/cancellation.hpp>
 #include <tide/runtime/executor.hpp>
+#include <tide/runtime/join_handle.hpp>
 #include <tide/runtime/task.hpp>
 
 namespace tide {
@@ -46,6 +47,21 @@ class scope {
     spawn(
         hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function), std::forward<Arguments>(arguments)...));
   }
+  /// The same for a task<T> that somebody waits for by name: join_handle.hpp. Its exception goes to the handle.
+  template <class T>
+  join_handle<T> spawn_joinable(task<T> inside) {
+    detail::join_part<T> mine(new detail::join_state_of<T>(*this, node_.home()));  // from the frame cache
+    detail::join_part<T> handles(mine.get());
+    joinable_.push_back(*mine);
+    spawn(run_joinable(std::move(mine), std::move(inside)));
+    return join_handle<T>(std::move(handles));
+  }
+  template <class F, class... Arguments>
+    requires std::invocable<std::decay_t<F>&, std::decay_t<Arguments>...>
+  auto spawn_joinable(F&& function, Arguments&&... arguments) {
+    return spawn_joinable(
+        hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function), std::forward<Arguments>(arguments)...));
+  }
 
   /// Asks everything inside to end. Idempotent; returns at once.
   void cancel() noexcept { node_.request(); }
@@ -63,6 +79,7 @@ class scope {
   template <class F>
   friend auto with_scope(F body) -> std::invoke_result_t<F&, scope&>;
   friend class detail::promise_base;
+  friend class detail::join_state;
   friend class executor;
 
   class joiner {
@@ -80,21 +97,36 @@ class scope {
   };
 
   template <class F, class... Arguments>
-  static task<> hold(F function, Arguments... arguments) {
-    co_await std::invoke(function, std::move(arguments)...);
+  static auto hold(F function, Arguments... arguments) -> std::invoke_result_t<F&, Arguments...> {
+    co_return co_await std::invoke(function, std::move(arguments)...);
+  }
+  template <class T>
+  static task<> run_joinable(detail::join_part<T> state, task<T> inside) {
+    try {
+      if constexpr (std::is_void_v<T>) {
+        co_await std::move(inside);
+        state->value.emplace();
+      } else {
+        state->value.emplace(co_await std::move(inside));
+      }
+    } catch (...) {
+      state->error = std::current_exception();
+    }
+    state->end();
   }
   void ended(std::exception_ptr error) noexcept {
-    if (error) {
-      if (!error_) error_ = std::move(error);
-      node_.request();
-    }
+    if (error) fail(std::move(error));
     if (--count_ == 0 && joining_) node_.home().schedule(std::exchange(joining_, {}));
   }
+
+  /// The first error is kept and cancels the rest; in the root scope with a sink, errors go there.
+  void fail(std::exception_ptr error) noexcept;
 
   cancel_node node_;
   std::size_t count_ = 0;
   std::coroutine_handle<> joining_;
   std::exception_ptr error_;
+  intrusive_list<detail::join_state> joinable_;  // those whose handle or task has not gone
 };
 
 /// Runs `body(scope&)` with a new scope below the caller's, then cancels and joins what is left in it.
@@ -117,6 +149,11 @@ auto with_scope(F body) -> std::invoke_result_t<F&, scope&> {
   co_await scope::joiner(inside, false);
   if (inside.error_) std::rethrow_exception(std::move(inside.error_));
   if constexpr (!std::is_void_v<value>) co_return std::move(*given);
+}
+
+template <class F, class... Arguments>
+void executor::detach(F&& function, Arguments&&... arguments) {
+  root_->spawn(std::forward<F>(function), std::forward<Arguments>(arguments)...);
 }
 
 template <class F>

@@ -182,6 +182,19 @@ struct this_promise {
   promise_base& await_resume() const noexcept { return *found; }
 };
 
+/// Puts a coroutine below another node for a while.
+class node_change {
+ public:
+  node_change(promise_base& self, cancel_node& node) noexcept : self_(self), before_(self.node()) { self.set_node(node); }
+  node_change(const node_change&) = delete;
+  node_change& operator=(const node_change&) = delete;
+  ~node_change() { self_.set_node(before_); }
+
+ private:
+  promise_base& self_;
+  cancel_node& before_;
+};
+
 }  // namespace detail
 
 struct yield_operation {

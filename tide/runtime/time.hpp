@@ -15,6 +15,7 @@
 
 #include <tide/base/result.hpp>
 #include <tide/runtime/cancellation.hpp>
+#include <tide/runtime/detail/awaited.hpp>
 #include <tide/runtime/executor.hpp>
 #include <tide/runtime/task.hpp>
 
@@ -97,39 +98,6 @@ class deadline_timer final : public timer {
   cancel_node& node_;
   bool fired_ = false;
 };
-
-/// Puts a coroutine below another node for a while.
-class node_change {
- public:
-  node_change(promise_base& self, cancel_node& node) noexcept : self_(self), before_(self.node()) { self.set_node(node); }
-  node_change(const node_change&) = delete;
-  node_change& operator=(const node_change&) = delete;
-  ~node_change() { self_.set_node(before_); }
-
- private:
-  promise_base& self_;
-  cancel_node& before_;
-};
-
-template <class T>
-struct awaited {
-  using type = decltype(std::declval<T>().await_resume());
-};
-template <class T>
-  requires requires { std::declval<T>().operator co_await(); }
-struct awaited<T> {
-  using type = decltype(std::declval<T>().operator co_await().await_resume());
-};
-
-/// A result<T> itself, or that of a value which carries one beside something else: value.outcome().
-template <class T>
-auto& outcome_of(T& value) noexcept {
-  if constexpr (requires { value.outcome(); }) {
-    return value.outcome();
-  } else {
-    return value;
-  }
-}
 
 }  // namespace detail
 
