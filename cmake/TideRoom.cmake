@@ -56,10 +56,11 @@ function(tide_room room)
   set_property(GLOBAL APPEND PROPERTY TIDE_ROOMS ${room})
 endfunction()
 
-# tide_test(ring SOURCES a_test.cpp LIBRARIES tide::ring [THREADS]): one test binary a room, tide_<room>_tests; each case is
-# a ctest test under its own name and the label of the room. THREADS marks the suites that the tsan preset runs: room.threads.
+# tide_test(ring SOURCES a_test.cpp LIBRARIES tide::ring [THREADS] [UNKIND]): one test binary a room, tide_<room>_tests; each
+# case is a ctest test under its own name and the label of the room. THREADS marks the suites that the tsan preset runs, as
+# room.threads. UNKIND runs the suite a second time, as Unkind/Suite.Name and room.unkind, on a ring that injects faults.
 function(tide_test room)
-  cmake_parse_arguments(arg "THREADS" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "THREADS;UNKIND" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -73,4 +74,8 @@ function(tide_test room)
   endif()
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+  if(arg_UNKIND)
+    gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX Unkind/
+      TEST_LIST ${target}_unkind PROPERTIES LABELS ${room}.unkind TIMEOUT ${arg_TIMEOUT} ENVIRONMENT TIDE_UNKIND_SEED=1)
+  endif()
 endfunction()

@@ -60,6 +60,7 @@ tide::task<std::size_t> count_to_end(tcp_stream& stream, std::size_t from) {
 }
 
 TEST(Receive, OneRequestAMessage) {
+  if (support::unkind_seed() != 0) GTEST_SKIP() << "counts what a kind kernel needs";
   auto executor = support::make_executor();
   executor->run([&](tide::scope&) -> tide::task<> {
     auto listener = support::listen();

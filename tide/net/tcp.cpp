@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 
@@ -52,7 +53,7 @@ class connect_operation final : public io_operation {
   }
 };
 
-/// co_await: everything under way on a descriptor has been asked to end. Is not cancelled itself.
+/// co_await: how much of what is under way on a descriptor has been asked to end just now. Is not cancelled itself.
 class descriptor_cancel final : public ring::operation {
  public:
   explicit descriptor_cancel(int fd) noexcept : fd_(fd) {}
@@ -63,11 +64,15 @@ class descriptor_cancel final : public ring::operation {
     executor& home = caller.promise().node().home();
     home.ring().start(*this, ring::request::cancel_descriptor(fd_));
   }
-  void await_resume() const noexcept {}
+  std::int32_t await_resume() const noexcept { return count_; }
 
  private:
-  void complete(ring::completion) noexcept override { caller_.resume(); }
+  void complete(ring::completion said) noexcept override {
+    count_ = said.result;
+    caller_.resume();
+  }
   int fd_;
+  std::int32_t count_ = 0;
   std::coroutine_handle<> caller_;
 };
 
@@ -99,8 +104,9 @@ task<> tcp_stream::close() {
   if (fd_ < 0) co_return;
   const int fd = std::exchange(fd_, -1);
   if (receiver_) receiver_->close();
-  co_await descriptor_cancel(fd);
-  co_await yield();  // what was pending has ended by the next turn
+  // Completions come in the kernel's order: once it finds nothing to cancel, what was pending has ended.
+  while (co_await descriptor_cancel(fd) > 0) co_await yield();
+  co_await yield();  // who waited for a buffer, and not for the kernel, goes first too
   // The plain call: through the ring it would run on a thread of the kernel, which may find the number to be a stranger's.
   ::shutdown(fd, SHUT_RDWR);
   close_descriptor(fd);
@@ -163,8 +169,8 @@ void read_operation::on_cancel() noexcept {
 }
 
 void write_operation::complete(ring::completion said) noexcept {
-  if (said.result > 0) {
-    left_ = left_.subspan(static_cast<std::size_t>(said.result));
+  if (said.result > 0 || said.result == -EINTR) {
+    left_ = left_.subspan(static_cast<std::size_t>(std::max(said.result, 0)));
     if (!left_.empty()) {
       if (restart(ring::request::send(fd_, left_, true))) return;
       said.result = -ECANCELED;
@@ -221,7 +227,7 @@ class accept_state final : public ring::operation {
     if (said.result >= 0) {
       accepted_.push_back(said.result);
       if (said.more() && accepted_.size() >= most_waiting) home_->ring().cancel(*this);
-    } else if (said.result != -ECANCELED) {
+    } else if (said.result != -ECANCELED && said.result != -EINTR && said.result != -ECONNABORTED) {
       failed_ = -said.result;
     }
     if (said.more()) return wake();

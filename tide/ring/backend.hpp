@@ -21,6 +21,9 @@ struct options {
   unsigned entries = 1024;   ///< submissions that fit before the kernel must be entered; rounded up to a power of two
   unsigned completions = 0;  ///< completion queue size; 0: four times `entries`
   features without;          ///< features set here are not used even where the kernel has them
+  /// For tests: not 0 makes the kernel seem as unkind as a kernel may be (short, interrupted and late results, late cancels,
+  /// full queues), at moments that this seed decides.
+  std::uint64_t unkind_seed = 0;
 };
 
 struct raw_completion {
@@ -68,5 +71,7 @@ class backend {
 /// io_uring. Errors: errc::io_uring_denied, errc::no_memory_locked, errc::not_supported (no io_uring, or older than 6.1),
 /// else the kernel's.
 result<std::unique_ptr<backend>> open_kernel(const options& wanted);
+/// The one behind `options::unkind_seed`.
+std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, std::uint64_t seed);
 
 }  // namespace tide::ring

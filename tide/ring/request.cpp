@@ -21,6 +21,12 @@ namespace {
 constexpr std::uint64_t any_bit = ~0ULL;  // FUTEX_BITSET_MATCH_ANY, widened
 }
 
+request request::from(const io_uring_sqe& entry) noexcept {
+  request made;
+  made.entry() = entry;
+  return made;
+}
+
 request request::nop() noexcept {
   request made;
   io_uring_prep_nop(&made.entry());

@@ -51,6 +51,7 @@ class request {
 
   /// The 64 bytes as the kernel takes them. For backends.
   [[nodiscard]] const io_uring_sqe& entry() const noexcept;
+  static request from(const io_uring_sqe& entry) noexcept;
 
  private:
   request() noexcept = default;

@@ -186,8 +186,12 @@ void executor::drain() noexcept {
 
 void executor::empty_ring() noexcept {
   ring_->cancel_everything();
-  while (ring_->in_flight() != 0) {
-    ring_->submit_and_wait(ring::ring::forever);
+  while (!ring_->at_rest()) {
+    if (ring_->in_flight() != 0) {
+      ring_->submit_and_wait(ring::ring::forever);
+    } else {
+      ring_->submit();  // what is in line waits for nobody: a close, say
+    }
     ring_->reap();
   }
   ring_->submit();

@@ -59,7 +59,13 @@ class io_operation : public ring::operation, public waiter {
     node_ = &node;
     node.attach(*this);
   }
-  void complete(ring::completion said) noexcept override { finish(said); }
+  void complete(ring::completion said) noexcept override {
+    if (said.result == -EINTR) {  // nothing has happened; a cancel of what a thread of the kernel does ends so, too
+      if (restart(request_)) return;
+      said.result = -ECANCELED;
+    }
+    finish(said);
+  }
   void on_cancel() noexcept override { home().ring().cancel(*this); }
 
   /// Resumes the coroutine. The operation may be gone when this returns.

@@ -87,7 +87,8 @@ void receiver::complete(ring::completion said) noexcept {
     const bool paused = std::exchange(pausing_, false) && said.result == -ECANCELED;
     // Without a reader -ECANCELED is the end of a run or of the stream, and nothing for a later reader to see.
     const bool unheard = said.result == -ECANCELED && reader_ == nullptr;
-    if (!said.has_buffer() && said.result != -ENOBUFS && !paused && !unheard) outcome_ = said.result;
+    const bool again = said.has_buffer() || said.result == -ENOBUFS || said.result == -EINTR;
+    if (!again && !paused && !unheard) outcome_ = said.result;
   }
   if (reader_ == nullptr) {
     if (unread() != 0 && !hoarder::linked()) pool_->may_ask(*this);
