@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/context/detail/fcontext.hpp>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -41,7 +42,10 @@ class fiber_core {
   fiber_core& operator=(const fiber_core&) = delete;
 
   /// Leaves the stack until somebody resumes the fiber. On the fiber's stack.
-  void suspend(fiber_wait& what) noexcept;
+  void suspend(fiber_wait& what) {
+    waiting_ = &what;
+    resumer_ = leave().fctx;
+  }
 
   [[nodiscard]] promise_base& promise() const noexcept { return *promise_; }
   [[nodiscard]] const fiber_stack* stack() const noexcept { return stack_; }
@@ -55,6 +59,7 @@ class fiber_core {
  private:
   friend struct fiber_switch;
   static void resume(void* frame);
+  [[nodiscard]] boost::context::detail::transfer_t leave();
   [[nodiscard]] std::coroutine_handle<> run() noexcept;
   [[nodiscard]] bool take_stack() noexcept;
   void give_stack() noexcept;

@@ -3,7 +3,6 @@
 #include <cxxabi.h>
 
 #include <algorithm>
-#include <boost/context/detail/fcontext.hpp>
 #include <cassert>
 #include <stdexcept>
 #include <utility>
@@ -72,18 +71,21 @@ struct fiber_switch {
     running = outer;
   }
 
-  /// Back to who resumed the fiber; returns when somebody does so again.
-  static void leave(fiber_core& fiber) noexcept {
-    [[maybe_unused]] fiber_stack& stack = *fiber.stack_;
+  /// Back to who resumed the fiber; returns when somebody does so again, with the context of that one.
+  static context::transfer_t leave(fiber_core& fiber) {
 #if defined(TIDE_FIBER_ASAN)
+    fiber_stack& stack = *fiber.stack_;
     __sanitizer_start_switch_fiber(&stack.fake_frames, stack.outer_lowest, stack.outer_usable);
-#elif defined(TIDE_FIBER_TSAN)
-    __tsan_switch_to_fiber(stack.outer_state, 0);
+    // SAFETY: see enter.
+    const context::transfer_t entered = context::jump_fcontext(fiber.resumer_, nullptr);
+    __sanitizer_finish_switch_fiber(stack.fake_frames, &stack.outer_lowest, &stack.outer_usable);
+    return entered;
+#else
+#if defined(TIDE_FIBER_TSAN)
+    __tsan_switch_to_fiber(fiber.stack_->outer_state, 0);
 #endif
     // SAFETY: see enter.
-    fiber.resumer_ = context::jump_fcontext(fiber.resumer_, nullptr).fctx;
-#if defined(TIDE_FIBER_ASAN)
-    __sanitizer_finish_switch_fiber(stack.fake_frames, &stack.outer_lowest, &stack.outer_usable);
+    return context::jump_fcontext(fiber.resumer_, nullptr);
 #endif
   }
 
@@ -138,7 +140,10 @@ struct fiber_switch {
   static void swap_exceptions(fiber_core& fiber) noexcept {
     using kept = decltype(fiber.exceptions_);
     // SAFETY: the Itanium C++ ABI (2.2.2) rules that __cxa_eh_globals begins with these two members.
-    std::swap(*reinterpret_cast<kept*>(abi::__cxa_get_globals()), fiber.exceptions_);
+    auto& threads = *reinterpret_cast<kept*>(abi::__cxa_get_globals());
+    // Member by member: a load of both at once would stall on the two stores before it.
+    std::swap(threads.caught, fiber.exceptions_.caught);
+    std::swap(threads.uncaught, fiber.exceptions_.uncaught);
   }
 };
 
@@ -178,17 +183,11 @@ fiber_core& fiber_core::of(void* frame) noexcept {
   return *reinterpret_cast<fiber_core*>(static_cast<std::byte*>(frame) + 2 * sizeof(void*) - sizeof(fiber_core));
 }
 
-[[gnu::noinline]] void fiber_core::suspend(fiber_wait& what) noexcept {
-  waiting_ = &what;
-  fiber_switch::leave(*this);
-}
+// The processor predicts a return to go where the last call came from, which is wrong after a switch and costs as much as
+// the switch. So this ends in a jump, and resume has everything up to its switch inlined.
+[[gnu::noinline]] boost::context::detail::transfer_t fiber_core::leave() { return fiber_switch::leave(*this); }
 
-void fiber_core::resume(void* frame) {
-  const std::coroutine_handle<> next = of(frame).run();
-  if (next) next.resume();
-}
-
-std::coroutine_handle<> fiber_core::run() noexcept {
+[[gnu::always_inline]] inline std::coroutine_handle<> fiber_core::run() noexcept {
   const auto self = fiber_handle::from_promise(*promise_);
   if (stack_ != nullptr || take_stack()) {
     std::coroutine_handle<> next;
@@ -206,6 +205,11 @@ std::coroutine_handle<> fiber_core::run() noexcept {
   if (may_tail_call) return next;
   home.schedule(next);
   return nullptr;
+}
+
+void fiber_core::resume(void* frame) {
+  const std::coroutine_handle<> next = of(frame).run();
+  if (next) next.resume();
 }
 
 bool fiber_core::take_stack() noexcept {
