@@ -87,8 +87,8 @@ std::vector<source_file> read_tree(const std::filesystem::path& top) {
   for (auto entry = std::filesystem::recursive_directory_iterator(top);
        entry != std::filesystem::recursive_directory_iterator(); ++entry) {
     const auto path = entry->path().lexically_relative(top);
-    if (entry->is_directory() && is_ignored(path)) {
-      entry.disable_recursion_pending();
+    if (is_ignored(path)) {  // .git is a file in a work tree of its own
+      if (entry->is_directory()) entry.disable_recursion_pending();
     } else if (entry->is_regular_file() && !entry->is_symlink()) {
       std::ifstream stream(entry->path(), std::ios::binary);
       const std::string content{std::istreambuf_iterator<char>(stream), {}};
