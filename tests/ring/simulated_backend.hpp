@@ -66,6 +66,7 @@ class simulated_backend final : public tide::ring::backend {
       }
     }
   }
+  bool has_work() noexcept override { return !ready_.empty(); }
   std::size_t take(std::span<tide::ring::raw_completion> into) noexcept override {
     std::size_t taken = 0;
     while (taken < into.size() && !ready_.empty()) {

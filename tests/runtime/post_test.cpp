@@ -203,7 +203,7 @@ TEST(PostLife, WhatNeverRanIsDropped) {
 }
 
 TEST(PostLife, WhileTheExecutorEnds) {
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 50; ++round) {
     auto executor = make_executor();
     auto handle = executor->handle();
     std::atomic<bool> begun{false};

@@ -18,9 +18,11 @@
 namespace tide::ring {
 
 struct options {
-  unsigned entries = 1024;   ///< submissions that fit before the kernel must be entered; rounded up to a power of two
-  unsigned completions = 0;  ///< completion queue size; 0: four times `entries`
-  features without;          ///< features set here are not used even where the kernel has them
+  unsigned entries = 1024;    ///< submissions that fit before the kernel must be entered; rounded up to a power of two
+  unsigned completions = 0;   ///< completion queue size; 0: four times `entries`
+  bool poll_devices = false;  ///< IORING_SETUP_IOPOLL: for reads and writes of O_DIRECT files on devices with poll queues
+                              ///< only; completions come while the ring is entered, never by themselves
+  features without{};         ///< features set here are not used even where the kernel has them
   /// For tests: not 0 makes the kernel seem as unkind as a kernel may be (short, interrupted and late results, late cancels,
   /// full queues), at moments that this seed decides.
   std::uint64_t unkind_seed = 0;
@@ -37,6 +39,7 @@ struct counters {
   std::uint64_t completed = 0;   ///< completions seen
   std::uint64_t backlogged = 0;  ///< requests that had to wait for a free entry
   std::uint64_t overflowed = 0;  ///< times the kernel held completions back because the queue was full
+  std::uint64_t refused = 0;     ///< times the kernel did not take all that was submitted; the next enter tries again
   std::uint64_t stale = 0;       ///< completions whose operation had already ended (must stay 0)
 };
 
@@ -53,6 +56,8 @@ class backend {
   virtual bool push(const request& what, std::uint64_t token, bool quiet) noexcept = 0;
   /// Submits what is queued. With `wait_ns` >= 0 waits for one completion at least, at most so long (max: for ever).
   virtual void enter(std::int64_t wait_ns) noexcept = 0;
+  /// True if there is something to take, or to enter for. Without a system call.
+  [[nodiscard]] virtual bool has_work() noexcept = 0;
   /// Takes completions that are there.
   virtual std::size_t take(std::span<raw_completion> into) noexcept = 0;
   /// Tells the kernel of a ring of provided buffers at `memory` (page aligned, `entries` a power of two), or takes it back.
@@ -61,6 +66,8 @@ class backend {
 
   [[nodiscard]] virtual const features& available() const noexcept = 0;
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
+  /// True in a child that the maker of the ring forked: every call there does nothing, or fails with errc::other_process.
+  [[nodiscard]] virtual bool inherited() const noexcept { return false; }
   [[nodiscard]] const counters& count() const noexcept { return count_; }
 
  protected:
@@ -68,8 +75,8 @@ class backend {
   counters count_;
 };
 
-/// io_uring. Errors: errc::io_uring_denied, errc::no_memory_locked, errc::not_supported (no io_uring, or older than 6.1),
-/// else the kernel's.
+/// io_uring. Errors: errc::io_uring_denied, errc::no_memory_locked, errc::no_io_uring, std::errc::invalid_argument (no
+/// entries), else the kernel's.
 result<std::unique_ptr<backend>> open_kernel(const options& wanted);
 /// The one behind `options::unkind_seed`.
 std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, std::uint64_t seed);

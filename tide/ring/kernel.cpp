@@ -2,15 +2,20 @@
 #include <liburing.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <limits>
 #include <thread>
 #include <utility>
 
 #include <tide/ring/backend.hpp>
+#include <tide/ring/process.hpp>
 
 namespace tide::ring {
 namespace {
+
+constexpr int newest_of_the_floor = IORING_OP_SENDMSG_ZC;  // Linux 6.1; kernels add operations at the end
 
 /// Flags of set-ups to try, best first; the first that the kernel takes is used.
 struct ladder_step {
@@ -24,7 +29,7 @@ std::error_code explain(int error) noexcept {
     case EACCES: return make_error_code(errc::io_uring_denied);
     case ENOMEM: return make_error_code(errc::no_memory_locked);
     case ENOSYS:
-    case EINVAL: return make_error_code(errc::not_supported);
+    case EINVAL: return make_error_code(errc::no_io_uring);
     default: return {error, std::system_category()};
   }
 }
@@ -39,6 +44,7 @@ class kernel final : public backend {
   }
 
   result<> open(const options& wanted) noexcept {
+    if (wanted.entries == 0) return fail_errno(EINVAL);
     const ladder_step ladder[] = {
         {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_NO_SQARRAY,
          {.defer_taskrun = true, .no_sqarray = true}},
@@ -52,6 +58,7 @@ class kernel final : public backend {
       io_uring_params params{};
       // R_DISABLED: the thread that enables the ring, not the one that makes it, becomes its single issuer.
       params.flags = step.flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
+      if (wanted.poll_devices) params.flags |= IORING_SETUP_IOPOLL;
       params.cq_entries = wanted.completions != 0 ? wanted.completions : wanted.entries * 4;
       error = -io_uring_queue_init_params(wanted.entries, &ring_, &params);
       if (error == 0) {
@@ -62,14 +69,19 @@ class kernel final : public backend {
       if (error != EINVAL) break;
     }
     if (!open_) return fail(explain(error));
-    probe_opcodes(wanted.without);
+    if (auto probed = probe_opcodes(wanted.without); !probed) return probed;
     register_ring_ = !wanted.without.registered_ring;
+    polls_ = wanted.poll_devices;
     return {};
   }
 
   result<> enable() noexcept override {
+    if (inherited()) return fail(errc::other_process);
     if (driver_ == std::thread::id()) {
-      if (const int error = io_uring_enable_rings(&ring_); error < 0) return fail_errno(error);
+      if (const int error = io_uring_enable_rings(&ring_); error < 0) return fail(explain(-error));
+      // A filter that lets a ring be made but not entered would have the loop spin for ever.
+      if (const int error = io_uring_enter(static_cast<unsigned>(ring_.ring_fd), 0, 0, 0, nullptr); error < 0)
+        return fail(explain(-error));
       driver_ = std::this_thread::get_id();
     }
     if (driver_ != std::this_thread::get_id()) return fail_errno(EEXIST);
@@ -83,6 +95,7 @@ class kernel final : public backend {
   }
 
   bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
+    if (inherited()) return true;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     if (entry == nullptr) {
       submit();
@@ -97,17 +110,21 @@ class kernel final : public backend {
   }
 
   void enter(std::int64_t wait_ns) noexcept override {
+    if (inherited()) return;
     if (io_uring_cq_has_overflow(&ring_)) ++count_.overflowed;
     if (wait_ns > 0 && io_uring_cq_ready(&ring_) == 0) return wait(wait_ns);
     if (io_uring_sq_ready(&ring_) != 0) {
       submit();
-    } else if (needs_enter()) {
+    } else if (polls_ || needs_enter()) {
       ++count_.enters;
       io_uring_get_events(&ring_);
     }
   }
 
+  bool has_work() noexcept override { return io_uring_cq_ready(&ring_) != 0 || needs_enter(); }
+
   std::size_t take(std::span<raw_completion> into) noexcept override {
+    if (inherited()) return 0;
     unsigned head = 0;
     std::size_t taken = 0;
     io_uring_cqe* entry = nullptr;
@@ -134,6 +151,7 @@ class kernel final : public backend {
 
   [[nodiscard]] const features& available() const noexcept override { return available_; }
   [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+  [[nodiscard]] bool inherited() const noexcept override { return process_ != this_process(); }
 
  private:
   bool needs_enter() noexcept {
@@ -144,7 +162,7 @@ class kernel final : public backend {
   /// tries again, after completions have been taken.
   void submit() noexcept {
     ++count_.enters;
-    io_uring_submit_and_get_events(&ring_);
+    if (io_uring_submit_and_get_events(&ring_) < 0 || io_uring_sq_ready(&ring_) != 0) ++count_.refused;
   }
 
   void wait(std::int64_t wait_ns) noexcept {
@@ -159,19 +177,27 @@ class kernel final : public backend {
     }
   }
 
-  void probe_opcodes(const features& without) noexcept {
-    io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
-    if (probe == nullptr) return;
-    available_.futex = !without.futex && io_uring_opcode_supported(probe, IORING_OP_FUTEX_WAIT) != 0;
-    available_.bind_listen = !without.bind_listen && io_uring_opcode_supported(probe, IORING_OP_LISTEN) != 0;
-    io_uring_free_probe(probe);
+  result<> probe_opcodes(const features& without) noexcept {
+    constexpr unsigned most = 256;
+    alignas(io_uring_probe) std::array<std::byte, sizeof(io_uring_probe) + most * sizeof(io_uring_probe_op)> room{};
+    // SAFETY: a trivial type in memory that has its alignment and the size that the kernel is told; gone with this call.
+    auto* const probe = reinterpret_cast<io_uring_probe*>(room.data());
+    if (const int error = io_uring_register_probe(&ring_, probe, most); error < 0) return fail(explain(-error));
+    const auto has = [&](int operation) { return io_uring_opcode_supported(probe, operation) != 0; };
+    if (!has(newest_of_the_floor)) return fail(errc::no_io_uring);
+    available_.msg_ring = !without.msg_ring && has(IORING_OP_MSG_RING);
+    available_.futex = !without.futex && has(IORING_OP_FUTEX_WAIT);
+    available_.bind_listen = !without.bind_listen && has(IORING_OP_LISTEN);
+    return {};
   }
 
   io_uring ring_{};
   features available_;
   std::thread::id driver_;
+  std::uint32_t process_ = this_process();
   bool open_ = false;
   bool register_ring_ = true;
+  bool polls_ = false;
 };
 
 }  // namespace

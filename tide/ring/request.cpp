@@ -124,6 +124,12 @@ request request::futex_wait(const std::uint32_t* word, std::uint32_t expected) n
   return made;
 }
 
+request request::message(int ring) noexcept {
+  request made;
+  io_uring_prep_msg_ring(&made.entry(), ring, 0, 0, 0);
+  return made;
+}
+
 request request::cancel(std::uint64_t token) noexcept {
   request made;
   io_uring_prep_cancel64(&made.entry(), token, 0);

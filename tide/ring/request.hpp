@@ -42,6 +42,8 @@ class request {
   /// Waits until `*word` was woken by futex(2), or fails with -EAGAIN if it is not `expected` (kernel 6.7). Wake without
   /// FUTEX_PRIVATE_FLAG.
   static request futex_wait(const std::uint32_t* word, std::uint32_t expected) noexcept;
+  /// Puts a completion that nobody waits for into another ring of this process, which wakes its thread.
+  static request message(int ring) noexcept;
   /// Asks to cancel what was submitted with `token`.
   static request cancel(std::uint64_t token) noexcept;
   /// Asks to cancel everything under way on `fd`.

@@ -55,9 +55,13 @@ class ring {
   void submit() { turn(-1); }
   /// The same, then waits until a completion is there or `wait_ns` nanoseconds have passed. Returns early on a signal.
   void submit_and_wait(std::int64_t wait_ns) { turn(wait_ns); }
+  /// True if submit and reap would find something to do beside what was started. A few loads: for loops that wait.
+  [[nodiscard]] bool has_work() noexcept { return !cancelled_in_line_.empty() || backend_->has_work(); }
   /// Delivers the completions that are there, at most one queue's worth. Returns how many.
   std::size_t reap();
 
+  /// True if requests wait in line because the submission queue was full.
+  [[nodiscard]] bool congested() const noexcept { return !backlog_.empty(); }
   /// Operations that can still get a completion.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
   /// True if nothing is in flight and no request waits in line.

@@ -74,6 +74,11 @@ class unkind final : public backend {
     count_.enters = said.enters;
     count_.submitted = said.submitted;
     count_.overflowed = said.overflowed;
+    count_.refused = said.refused;
+  }
+
+  bool has_work() noexcept override {
+    return !held_.empty() || !chosen_.empty() || !cancels_.empty() || behind_->has_work();
   }
 
   std::size_t take(std::span<raw_completion> into) noexcept override {
@@ -97,6 +102,7 @@ class unkind final : public backend {
   void unregister_buffers(std::uint16_t group) noexcept override { behind_->unregister_buffers(group); }
   [[nodiscard]] const features& available() const noexcept override { return behind_->available(); }
   [[nodiscard]] int descriptor() const noexcept override { return behind_->descriptor(); }
+  [[nodiscard]] bool inherited() const noexcept override { return behind_->inherited(); }
 
  private:
   struct pushed {

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
+#include <tide/base/cpu_quota.hpp>
 #include <tide/ring/request.hpp>
+#include <tide/runtime/detail/thread_setup.hpp>
 #include <tide/runtime/scope.hpp>
 
 namespace tide {
@@ -13,6 +16,12 @@ namespace {
 
 // The one piece of state that a thread has.
 thread_local executor* current_executor = nullptr;
+
+/// Looking for work where CPU time is rationed takes it from the work, and with one CPU from whoever would bring some.
+std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
+  const bool useless = wanted.count() > 0 && (std::thread::hardware_concurrency() == 1 || cpu_quota());
+  return useless ? std::chrono::nanoseconds(0) : wanted;
+}
 
 }  // namespace
 
@@ -38,6 +47,27 @@ class executor::wake_operation final : public ring::operation {
   detail::mailbox& box_;
   int eventfd_;
   std::uint64_t count_ = 0;
+};
+
+/// A message to another executor's ring, and what becomes of it. Kept for the next one when it is done.
+class executor::message_operation final : public ring::operation {
+ public:
+  explicit message_operation(executor& from) noexcept : from_(from) {}
+  void send(std::shared_ptr<detail::mailbox> there) {
+    there_ = std::move(there);
+    from_.ring_->start(*this, ring::request::message(there_->ring_descriptor()));
+  }
+  void complete(ring::completion said) noexcept override {
+    if (said.result < 0) there_->ring_the_bell();  // no memory for it there, or cancelled at our end
+    std::exchange(there_, {})->sender_left();
+    next_ = std::move(from_.messaging_);
+    from_.messaging_.reset(this);
+  }
+  std::unique_ptr<message_operation> next_;
+
+ private:
+  executor& from_;
+  std::shared_ptr<detail::mailbox> there_;
 };
 
 void detail::promise_base::end_child(scope& owner, std::coroutine_handle<> ended, std::exception_ptr error) noexcept {
@@ -83,23 +113,62 @@ void executor::report(std::exception_ptr error) noexcept {
 executor* executor::current() noexcept { return current_executor; }
 
 result<std::unique_ptr<executor>> executor::create(const options& wanted) {
+  if (!wanted.cpus.empty()) {
+    if (auto able = detail::can_keep_on(wanted.cpus); !able) return fail(able.error());
+  }
   auto made = ring::ring::create(wanted.ring);
   if (!made) return fail(made.error());
   std::unique_ptr<executor> whole(new executor(std::move(*made), wanted));
+  if (wanted.poll_files) {
+    auto polled = wanted.ring;
+    polled.poll_devices = true;
+    auto second = ring::ring::create(polled);
+    if (!second) return fail(second.error());
+    whole->polled_ = std::move(*second);
+  }
   int fd = -1;
   if (!whole->ring_->available().futex) {
     fd = ::eventfd(0, EFD_CLOEXEC);
     if (fd < 0) return fail_errno(errno);
     whole->box_->use_eventfd(descriptor(fd));
   }
+  if (whole->ring_->available().msg_ring) whole->box_->use_ring(whole->ring_->behind().descriptor());
   whole->wake_ = std::make_unique<wake_operation>(*whole->box_, fd);
   return whole;
 }
 
 executor::executor(std::unique_ptr<ring::ring> made, const options& wanted)
-    : ring_(std::move(made)), box_(std::make_shared<detail::mailbox>()), on_exception_(wanted.on_exception) {}
+    : ring_(std::move(made)),
+      name_(wanted.name),
+      cpus_(wanted.cpus),
+      spin_(spin_allowed(wanted.spin_before_park)),
+      box_(std::make_shared<detail::mailbox>()),
+      on_exception_(wanted.on_exception) {}
 
-executor::~executor() { box_->close(); }
+executor::~executor() {
+  box_->close();
+  if (ring_) box_->bury(std::move(ring_));
+}
+
+bool executor::can_message(const detail::mailbox& there) const noexcept {
+  return turning_ && there.ring_descriptor() >= 0 && ring_->available().msg_ring && !ring_->congested();
+}
+
+void executor::message(std::shared_ptr<detail::mailbox> there) noexcept {
+  std::unique_ptr<message_operation> one = std::move(messaging_);
+  if (one) {
+    messaging_ = std::move(one->next_);
+  } else {
+    one = std::make_unique<message_operation>(*this);
+  }
+  ++messages_;
+  const std::shared_ptr<detail::mailbox> also = there;
+  const auto refused = ring_->count().refused;
+  one.release()->send(std::move(there));  // its completion takes it back
+  // Not with the next turn: whoever calls may wait, in a way that blocks the thread, for what it has called.
+  ring_->submit();
+  if (ring_->count().refused != refused || ring_->congested()) also->ring_the_bell();
+}
 
 void executor::arm(timer& t, clock::time_point deadline) noexcept {
   t.deadline_ = deadline;
@@ -131,7 +200,13 @@ void executor::turn_until(Ended ended) {
 }
 
 void executor::exchange_with_kernel() {
-  if (ready_.empty() && box_->begin_parking()) {
+  if (ring_->behind().inherited()) throw std::system_error(make_error_code(errc::other_process));
+  const bool polling = polled_ && polled_->in_flight() != 0;
+  if (polling) {
+    polled_->submit();
+    polled_->reap();
+  }
+  if (ready_.empty() && !polling && !(spin_.enabled() && spin()) && box_->begin_parking()) {
     park();
     box_->end_parking();
   } else {
@@ -140,19 +215,45 @@ void executor::exchange_with_kernel() {
   ring_->reap();
 }
 
-void executor::park() {
-  wake_->arm(*ring_);
-  auto wait = ring::ring::forever;
-  if (const timer* first = timers_.top()) {
-    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(first->deadline_ - clock::now()).count();
-    wait = std::max<std::int64_t>(left, 1);
+std::chrono::nanoseconds executor::until_timer() const noexcept {
+  const timer* first = timers_.top();
+  if (first == nullptr) return std::chrono::nanoseconds(ring::ring::forever);
+  return std::max<std::chrono::nanoseconds>(first->deadline_ - clock::now(), std::chrono::nanoseconds(1));
+}
+
+/// Looks for work for a while; true if there is some.
+bool executor::spin() {
+  looked_ = spin_.next();
+  idle_since_ = clock::now();
+  if (looked_.count() == 0) return false;
+  ring_->submit();
+  const auto limit = std::min(looked_, until_timer());
+  while (true) {
+    const bool found = ring_->has_work() || box_->was_called();
+    const auto passed = clock::now() - idle_since_;
+    if (found || (passed >= limit && limit < looked_)) {  // a timer is something to do as well
+      spin_.hit(passed);
+      return true;
+    }
+    if (passed >= limit) return false;
+    detail::pause();
   }
-  ring_->submit_and_wait(wait);
+}
+
+void executor::park() {
+  ++parks_;
+  wake_->arm(*ring_);
+  ring_->submit_and_wait(until_timer().count());
+  if (spin_.enabled()) spin_.miss(clock::now() - idle_since_, looked_);
 }
 
 void executor::run_main(task<void> main, const bool& done) {
   const running here(*this);
-  if (auto enabled = ring_->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
+  const detail::thread_setup setup(name_, cpus_);
+  for (ring::ring* each : {ring_.get(), polled_.get()}) {
+    if (each == nullptr) continue;
+    if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
+  }
   root_ = std::make_unique<scope>(*this, nullptr);
   root_->spawn(std::move(main));
   std::exception_ptr failed;  // thrown by posted work, which belongs to no task
@@ -162,39 +263,61 @@ void executor::run_main(task<void> main, const bool& done) {
         loop();
         again = false;
       } catch (...) {
+        if (ring_->behind().inherited()) abandon();
         if (!failed) failed = std::current_exception();
         root_->cancel();
       }
     }
   };
+  turning_ = true;
   guarded([&] { turn_until([&] { return done; }); });
   root_->cancel();
   guarded([&] { turn_until([&] { return root_->size() == 0; }); });
+  turning_ = false;
   if (!failed) failed = std::exchange(root_->error_, {});
   drain();
   root_.reset();
   if (failed) std::rethrow_exception(failed);
 }
 
+/// In a child that a task has forked: what there is belongs to the parent, whose queues and threads these are. It is left as
+/// it is, and the run ends here.
+void executor::abandon() {
+  turning_ = false;
+  for (service_entry& each : services_) static_cast<void>(each.made.release());
+  services_.clear();
+  static_cast<void>(root_.release());
+  static_cast<void>(wake_.release());
+  static_cast<void>(polled_.release());
+  static_cast<void>(ring_.release());
+  throw std::system_error(make_error_code(errc::other_process), "an executor was taken over a fork");
+}
+
 void executor::drain() noexcept {
   ring_->cancel(*wake_);
-  empty_ring();
+  empty_rings();
   while (!services_.empty()) services_.pop_back();
-  empty_ring();  // of what the services began as they went
+  empty_rings();  // of what the services began as they went
+  if (polled_) polled_->disable();
   ring_->disable();
 }
 
-void executor::empty_ring() noexcept {
-  ring_->cancel_everything();
-  while (!ring_->at_rest()) {
-    if (ring_->in_flight() != 0) {
-      ring_->submit_and_wait(ring::ring::forever);
+void executor::empty_rings() noexcept {
+  if (polled_) empty(*polled_);
+  empty(*ring_);
+}
+
+void executor::empty(ring::ring& which) noexcept {
+  which.cancel_everything();
+  while (!which.at_rest()) {
+    if (which.in_flight() != 0) {
+      which.submit_and_wait(ring::ring::forever);
     } else {
-      ring_->submit();  // what is in line waits for nobody: a close, say
+      which.submit();  // what is in line waits for nobody: a close, say
     }
-    ring_->reap();
+    which.reap();
   }
-  ring_->submit();
+  which.submit();
 }
 
 executor_service* executor::find(const void* key) const noexcept {

@@ -16,8 +16,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include <tide/base/cpu_set.hpp>
 #include <tide/base/pairing_heap.hpp>
 #include <tide/base/result.hpp>
 #include <tide/ring/ring.hpp>
@@ -25,6 +27,7 @@
 #include <tide/runtime/detail/frame_cache.hpp>
 #include <tide/runtime/detail/mailbox.hpp>
 #include <tide/runtime/detail/ready_queue.hpp>
+#include <tide/runtime/detail/spin.hpp>
 
 namespace tide {
 
@@ -63,6 +66,11 @@ class executor_handle {
   /// The same without an allocation, for those who write awaitables: see detail::mailbox_entry. An executor whose coroutine
   /// waits cannot end, so a post on behalf of one that waits succeeds.
   bool post(detail::mailbox_entry& entry) const noexcept { return box_->post(entry); }
+  /// Calls `function(arguments…)`, which gives a task<>, on the executor: in the root scope of its run, or of its next one.
+  /// Both are kept by value until the task ends; hand over a reference with std::ref. False, with everything dropped, if the
+  /// executor has ended. Any thread; takes no lock; allocates one node here and the frame there.
+  template <class F, class... Arguments>
+  bool spawn(F&& function, Arguments&&... arguments) const;
   /// Makes the executor look around once.
   void wake() const noexcept { box_->wake(); }
 
@@ -84,20 +92,28 @@ class executor_service {
 class executor {
  public:
   struct options {
-    ring::options ring = {};  ///< depth of the queues, features to leave out
+    ring::options ring{};  ///< depth of the queues, features to leave out
+    std::string name{};    ///< of the thread while it runs the executor; the kernel keeps 15 bytes. Empty: as it is
+    cpu_set cpus{};        ///< the thread stays on these while it runs the executor. Empty: as it is
+    /// With nothing to do, look for work at most so long before sleeping. What is looked for in fact follows what waits are
+    /// like (detail/spin.hpp). Trades CPU time for latency; 0 where a cgroup rations CPU time, or with one CPU.
+    std::chrono::nanoseconds spin_before_park{0};
+    bool poll_files = false;  ///< make polled_ring()
     /// Takes the exceptions that have no other receiver: of detached tasks, of join handles that were dropped. On the
     /// executor's thread; nothing else is disturbed. Without one, the first of them ends the run and comes out of it.
     std::function<void(std::exception_ptr)> on_exception = {};
   };
 
-  /// Errors: those of ring::open_kernel.
+  /// Errors: those of ring::open_kernel; cpu_refused for a CPU that the thread may not have.
   static result<std::unique_ptr<executor>> create(const options& wanted);
   executor(const executor&) = delete;
   executor& operator=(const executor&) = delete;
   ~executor();
 
   /// Runs `main`, a callable that takes scope& and returns task<T>, on this thread until it ends; then cancels, joins and
-  /// drains everything else and returns T. Exceptions of tasks come out here. May be called again, by the same thread.
+  /// drains everything else and returns T. Exceptions of tasks come out here. May be called again, by the same thread. In a
+  /// child process, forked before or during the run, it throws std::system_error with errc::other_process; there, posts to
+  /// the parent's executors return false. A child makes executors of its own.
   template <class F>
   auto run(F main);
 
@@ -112,11 +128,27 @@ class executor {
   /// On the executor's thread, while it runs: hands over an exception that has no other receiver.
   void report(std::exception_ptr error) noexcept;
 
+  /// What it did so far. On the executor's thread, or while it does not run.
+  struct counters {
+    std::uint64_t parks = 0;        ///< times it went to sleep in the kernel
+    std::uint64_t spin_hits = 0;    ///< looks for work before that which found some
+    std::uint64_t spin_misses = 0;  ///< and which did not
+    std::uint64_t messages = 0;     ///< wakes of other executors through the rings
+  };
+  [[nodiscard]] counters count() const noexcept { return {parks_, spin_.hits(), spin_.misses(), messages_}; }
+
   // For those who write awaitables; on the executor's thread only.
   [[nodiscard]] ring::ring& ring() noexcept { return *ring_; }
+  /// A second ring whose completions are polled for (ring::options::poll_devices): while it has operations in flight the
+  /// executor does not sleep. nullptr without options::poll_files.
+  [[nodiscard]] ring::ring* polled_ring() noexcept { return polled_.get(); }
   void schedule(std::coroutine_handle<> coroutine) { ready_.push(coroutine); }
   void arm(timer& t, clock::time_point deadline) noexcept;
   void disarm(timer& t) noexcept;
+  /// Whether another executor can be woken through the rings, and the wake itself: a message to its ring, on its way when
+  /// this returns. For detail::mailbox, which counts it as a sender.
+  [[nodiscard]] bool can_message(const detail::mailbox& there) const noexcept;
+  void message(std::shared_ptr<detail::mailbox> there) noexcept;
   [[nodiscard]] scope& root() noexcept { return *root_; }
   [[nodiscard]] detail::frame_cache& frames() noexcept { return frames_; }
   /// This executor's one S, made by S(executor&) at first use.
@@ -131,17 +163,22 @@ class executor {
  private:
   friend class scope;
   class wake_operation;
+  class message_operation;
   struct running;  // marks the thread's current executor for the time of a run
 
-  explicit executor(std::unique_ptr<ring::ring> made, const options& wanted);
+  executor(std::unique_ptr<ring::ring> made, const options& wanted);
   template <class Ended>
   void turn_until(Ended ended);
   void exchange_with_kernel();
   void park();
+  bool spin();
+  [[nodiscard]] std::chrono::nanoseconds until_timer() const noexcept;
   void fire_timers();
   void run_main(task<void> main, const bool& done);
   void drain() noexcept;
-  void empty_ring() noexcept;
+  void empty_rings() noexcept;
+  static void empty(ring::ring& which) noexcept;
+  [[noreturn]] void abandon();
   template <class S>
   static const void* service_key_of() noexcept {
     static constexpr char key = 0;
@@ -151,6 +188,16 @@ class executor {
   void keep(const void* key, std::unique_ptr<executor_service> made);
 
   std::unique_ptr<ring::ring> ring_;
+  std::unique_ptr<ring::ring> polled_;
+  std::string name_;
+  cpu_set cpus_;
+  detail::spin_budget spin_;
+  clock::time_point idle_since_;  // set while spin_ is enabled
+  std::chrono::nanoseconds looked_{0};
+  std::uint64_t parks_ = 0;
+  std::uint64_t messages_ = 0;
+  bool turning_ = false;                          // the ring will be looked at again
+  std::unique_ptr<message_operation> messaging_;  // those that are not in flight, a list
   std::shared_ptr<detail::mailbox> box_;
   std::unique_ptr<wake_operation> wake_;
   detail::frame_cache frames_;

@@ -14,7 +14,9 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -186,6 +188,37 @@ auto executor::run(F main) {
     if (error) std::rethrow_exception(error);
     return std::move(*given);
   }
+}
+
+namespace detail {
+
+/// A task on its way to its executor, with everything that it needs.
+template <class F, class... Arguments>
+class spawn_entry final : public mailbox_entry {
+ public:
+  template <class... Given>
+  explicit spawn_entry(Given&&... given) : held_(std::forward<Given>(given)...) {}
+
+ private:
+  void run() override {
+    const std::unique_ptr<spawn_entry> whole(this);
+    executor::current()->root().spawn(std::apply(
+        [](F& function, Arguments&... arguments) { return hold(std::move(function), std::move(arguments)...); }, held_));
+  }
+  void dropped() noexcept override { delete this; }
+  static task<> hold(F function, Arguments... arguments) { co_await std::invoke(function, std::move(arguments)...); }
+  std::tuple<F, Arguments...> held_;
+};
+
+}  // namespace detail
+
+template <class F, class... Arguments>
+bool executor_handle::spawn(F&& function, Arguments&&... arguments) const {
+  using entry = detail::spawn_entry<std::decay_t<F>, std::decay_t<Arguments>...>;
+  auto made = std::make_unique<entry>(std::forward<F>(function), std::forward<Arguments>(arguments)...);
+  if (!post(*made)) return false;
+  static_cast<void>(made.release());  // runs or drops itself
+  return true;
 }
 
 }  // namespace tide

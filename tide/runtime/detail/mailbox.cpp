@@ -7,11 +7,17 @@
 #include <memory>
 #include <utility>
 
+#include <tide/ring/ring.hpp>
+#include <tide/runtime/executor.hpp>
+
 // SAFETY (for every atomic in this file): posted_ is a stack that only grows by compare-and-swap and is only emptied whole
 // by exchange, so no node is ever taken while another thread can still look at it. Whoever leaves something (here or
 // elsewhere) exchanges word_ to `called` afterwards. The executor parks only by turning `awake` into `parked`: a call since
 // it was last awake makes that fail, and whichever exchange takes the call away synchronises with it, so that the turn that
-// follows sees what was left: a wake is never lost. The closed mark is an address that no node has and is never followed.
+// follows sees what was left: a wake is never lost. senders_ counts who may still name the ring's descriptor to the kernel:
+// whoever sends counts itself first and then finds the executor parked, so the executor, which ends later, finds it counted.
+// Whoever brings the count to nothing takes buried_ by exchange, so the ring ends once. The closed mark is an address that
+// no node has and is never followed.
 
 namespace tide::detail {
 
@@ -43,6 +49,7 @@ void mailbox::drop(mailbox_entry* list) noexcept {
 }
 
 mailbox::~mailbox() {
+  delete buried_.exchange(nullptr);
   drop(due_);
   drop(posted_.load());
 }
@@ -55,6 +62,7 @@ bool mailbox::post(std::move_only_function<void()> work) {
 }
 
 bool mailbox::post(mailbox_entry& entry) noexcept {
+  if (process_ != ring::this_process()) return false;  // the executor is not in this process
   mailbox_entry* top = posted_.load();
   do {
     if (top == closed_mark()) return false;
@@ -65,7 +73,26 @@ bool mailbox::post(mailbox_entry& entry) noexcept {
 }
 
 void mailbox::wake() noexcept {
-  if (word_.exchange(called) != parked) return;
+  if (process_ != ring::this_process()) return;
+  executor* const here = executor::current();
+  if (here != nullptr && word_.load() == parked && here->can_message(*this)) {
+    senders_.fetch_add(1);
+    if (word_.exchange(called) == parked) return here->message(shared_from_this());
+    return sender_left();
+  }
+  if (word_.exchange(called) == parked) ring_the_bell();
+}
+
+void mailbox::sender_left() noexcept {
+  if (senders_.fetch_sub(1) == 1) delete buried_.exchange(nullptr);
+}
+
+void mailbox::bury(std::unique_ptr<ring::ring> last) noexcept {
+  buried_.exchange(last.release());
+  sender_left();
+}
+
+void mailbox::ring_the_bell() noexcept {
   if (eventfd_) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(eventfd_.get(), &one, sizeof one);  // a full counter wakes as well

@@ -1,12 +1,19 @@
-// Where other threads leave work for an executor, and how they wake it: a lock-free list and a word that the parked ring
-// waits on (a futex where the kernel has FUTEX_WAIT as an operation, else an eventfd).
+// Where other threads leave work for an executor, and how they wake it: a lock-free list and a word that says whether it
+// sleeps. Another executor wakes it through the rings (MSG_RING), any other thread by the word, which the parked ring waits
+// on (a futex where the kernel has FUTEX_WAIT as an operation, else an eventfd).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include <tide/base/descriptor.hpp>
+#include <tide/ring/process.hpp>
+
+namespace tide::ring {
+class ring;
+}
 
 namespace tide::detail {
 
@@ -30,7 +37,7 @@ class mailbox_entry {
   mailbox_entry* next_ = nullptr;
 };
 
-class mailbox {
+class mailbox : public std::enable_shared_from_this<mailbox> {
  public:
   mailbox() noexcept = default;
   mailbox(const mailbox&) = delete;
@@ -45,20 +52,33 @@ class mailbox {
   bool post(mailbox_entry& entry) noexcept;
   /// Makes the executor turn once more before it parks, and ends its parking.
   void wake() noexcept;
+  /// Ends its parking by the word, whatever thread this is.
+  void ring_the_bell() noexcept;
+  /// The one who sent a message to the executor's ring has heard that it arrived, or that it did not.
+  void sender_left() noexcept;
 
   // The executor's thread.
   /// Runs what was left, in the order it was left. An exception of the work comes out; the rest runs at the next call.
   void run_posted();
+  /// True if somebody called since the last time. For loops that wait.
+  [[nodiscard]] bool was_called() const noexcept { return word_.load() == called; }
   /// False if somebody called since the last time: do not park then, look around.
   [[nodiscard]] bool begin_parking() noexcept;
   void end_parking() noexcept;
   /// No post succeeds from here on; what is still there is dropped.
   void close() noexcept;
+  /// The executor's end: destroys its ring, at once or with the last message that is on its way there. Its descriptor is not
+  /// free to become a stranger's before.
+  void bury(std::unique_ptr<ring::ring> last) noexcept;
 
   [[nodiscard]] const std::uint32_t* futex_word() const noexcept;
   static constexpr std::uint32_t parked = 1;
-  /// Wakes by this descriptor instead of the futex. Before any other thread knows the mailbox.
+  // Before any other thread knows the mailbox.
+  /// Wakes by this descriptor instead of the futex.
   void use_eventfd(descriptor fd) noexcept { eventfd_ = std::move(fd); }
+  /// Other executors wake by a message to this ring.
+  void use_ring(int fd) noexcept { ring_ = fd; }
+  [[nodiscard]] int ring_descriptor() const noexcept { return ring_; }
 
  private:
   class posted_work;
@@ -72,6 +92,10 @@ class mailbox {
   mailbox_entry* due_ = nullptr;                 // taken from there, oldest first; executor's thread only
   std::atomic<std::uint32_t> word_{awake};
   descriptor eventfd_;
+  int ring_ = -1;
+  std::atomic<std::uint32_t> senders_{1};  // messages on their way, and the executor itself
+  std::atomic<ring::ring*> buried_{nullptr};
+  const std::uint32_t process_ = ring::this_process();
 };
 
 }  // namespace tide::detail
