@@ -4,7 +4,7 @@
 //   auto number = co_await stop.next();                                 // result<int>
 #pragma once
 
-#include <sys/signalfd.h>
+#include <poll.h>
 
 #include <initializer_list>
 
@@ -21,21 +21,16 @@ class signal_set {
 
   class next_operation final : public io_operation {
    public:
-    explicit next_operation(int fd) noexcept : io_operation(ring::request::nop()), fd_(fd) {}
+    explicit next_operation(int fd) noexcept : io_operation(ring::request::poll(fd, POLLIN)), fd_(fd) {}
     next_operation(next_operation&& other) noexcept : io_operation(std::move(other)), fd_(other.fd_) {}
-    template <class Promise>
-    bool await_suspend(std::coroutine_handle<Promise> caller) {
-      request_ = ring::request::read(fd_, std::as_writable_bytes(std::span(&info_, 1)), ~0ULL);
-      return begin(caller, caller.promise().node());
-    }
     result<int> await_resume() const noexcept {
       if (auto failed = error()) return fail(*failed);
-      return static_cast<int>(info_.ssi_signo);
+      return result_code();
     }
 
    private:
+    void complete(ring::completion said) noexcept override;
     int fd_;
-    signalfd_siginfo info_{};
   };
   /// The number of the next signal.
   [[nodiscard]] next_operation next() noexcept { return next_operation(fd_.get()); }
