@@ -24,7 +24,10 @@ result<std::unique_ptr<ring>> ring::create(const options& wanted) {
   return std::make_unique<ring>(std::move(*kernel));
 }
 
-ring::ring(std::unique_ptr<backend> behind) : backend_(std::move(behind)), slots_(1) {}
+ring::ring(std::unique_ptr<backend> behind) : backend_(std::move(behind)) {
+  slots_.reserve(64);  // a program that is small never grows them
+  slots_.emplace_back();
+}
 
 ring::~ring() { assert(in_flight_ == 0 && "an operation outlives its ring"); }
 

@@ -17,6 +17,9 @@ namespace {
 // The one piece of state that a thread has.
 thread_local executor* current_executor = nullptr;
 
+/// Wakes through the rings between two looks at the kernel; what is beyond rings the bell.
+constexpr int messages_at_once = 8;
+
 /// Looking for work where CPU time is rationed takes it from the work, and with one CPU from whoever would bring some.
 std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
   const bool useless = wanted.count() > 0 && (std::thread::hardware_concurrency() == 1 || cpu_quota());
@@ -132,7 +135,14 @@ result<std::unique_ptr<executor>> executor::create(const options& wanted) {
     if (fd < 0) return fail_errno(errno);
     whole->box_->use_eventfd(descriptor(fd));
   }
-  if (whole->ring_->available().msg_ring) whole->box_->use_ring(whole->ring_->behind().descriptor());
+  if (whole->ring_->available().msg_ring) {
+    whole->box_->use_ring(whole->ring_->behind().descriptor());
+    for (int i = 0; i < messages_at_once; ++i) {
+      auto more = std::make_unique<message_operation>(*whole);
+      more->next_ = std::move(whole->messaging_);
+      whole->messaging_ = std::move(more);
+    }
+  }
   whole->wake_ = std::make_unique<wake_operation>(*whole->box_, fd);
   return whole;
 }
@@ -151,16 +161,13 @@ executor::~executor() {
 }
 
 bool executor::can_message(const detail::mailbox& there) const noexcept {
-  return turning_ && there.ring_descriptor() >= 0 && ring_->available().msg_ring && !ring_->congested();
+  return turning_ && there.ring_descriptor() >= 0 && ring_->available().msg_ring && !ring_->congested() &&
+         messaging_ != nullptr;
 }
 
 void executor::message(std::shared_ptr<detail::mailbox> there) noexcept {
   std::unique_ptr<message_operation> one = std::move(messaging_);
-  if (one) {
-    messaging_ = std::move(one->next_);
-  } else {
-    one = std::make_unique<message_operation>(*this);
-  }
+  messaging_ = std::move(one->next_);
   ++messages_;
   const std::shared_ptr<detail::mailbox> also = there;
   const auto refused = ring_->count().refused;
