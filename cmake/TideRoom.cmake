@@ -72,10 +72,10 @@ function(tide_test room)
   if(arg_THREADS)
     string(APPEND label .threads)
   endif()
-  gtest_discover_tests(${target} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${target} NO_PRETTY_TYPES NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
   if(arg_UNKIND)
-    gtest_discover_tests(${target} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX Unkind/
+    gtest_discover_tests(${target} NO_PRETTY_TYPES NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX Unkind/
       TEST_LIST ${target}_unkind PROPERTIES LABELS ${room}.unkind TIMEOUT ${arg_TIMEOUT} ENVIRONMENT TIDE_UNKIND_SEED=1)
   endif()
 endfunction()
