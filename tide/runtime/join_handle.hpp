@@ -40,11 +40,13 @@ class join_state : public list_hook {
   void end() noexcept;
   /// The handle goes: an exception that was not taken goes its way.
   void drop() noexcept;
+  /// True for the last of its owners.
+  [[nodiscard]] bool let_go() noexcept { return --owners_ == 0; }
 
   struct give_up {
     template <class State>
     void operator()(State* one) const noexcept {
-      if (--one->owners_ == 0) delete one;
+      if (one->let_go()) delete one;
     }
   };
 

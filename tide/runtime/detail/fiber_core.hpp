@@ -76,7 +76,7 @@ class fiber_core {
   std::size_t stack_bytes_;
   std::array<char, 32> name_{};
   alignas(16) void (*resume_)(void*);
-  void (*destroy_)(void*);
+  [[maybe_unused]] void (*destroy_)(void*);  // read by whoever destroys the frame through its handle
 };
 
 /// The fiber whose stack the calling code stands on, else nullptr. Safe in a signal handler.
