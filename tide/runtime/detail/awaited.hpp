@@ -10,7 +10,10 @@
 namespace tide::detail {
 
 template <class T>
-struct awaited {
+struct awaited {};  // of something else, which an overload may ask about
+template <class T>
+  requires requires { std::declval<T>().await_resume(); }
+struct awaited<T> {
   using type = decltype(std::declval<T>().await_resume());
 };
 template <class T>
