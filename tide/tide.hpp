@@ -15,3 +15,7 @@
 #include <tide/runtime/signal.hpp>
 #include <tide/runtime/task.hpp>
 #include <tide/runtime/time.hpp>
+#include <tide/sync/channel.hpp>
+#include <tide/sync/event.hpp>
+#include <tide/sync/mutex.hpp>
+#include <tide/sync/semaphore.hpp>
