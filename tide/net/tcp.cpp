@@ -61,19 +61,20 @@ class descriptor_cancel final : public ring::operation {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> caller) {
     caller_ = caller;
-    executor& home = caller.promise().node().home();
-    home.ring().start(*this, ring::request::cancel_descriptor(fd_));
+    queue_ = &caller.promise().node().queue();
+    queue_->home().ring().start(*this, ring::request::cancel_descriptor(fd_));
   }
   std::int32_t await_resume() const noexcept { return count_; }
 
  private:
   void complete(ring::completion said) noexcept override {
     count_ = said.result;
-    caller_.resume();
+    queue_->resume(caller_);
   }
   int fd_;
   std::int32_t count_ = 0;
   std::coroutine_handle<> caller_;
+  task_queue* queue_ = nullptr;
 };
 
 template <auto Call>
@@ -122,11 +123,11 @@ bool receive_operation::begin(std::coroutine_handle<> caller, cancel_node& node)
     failed_ = errc::canceled;
     return false;
   }
+  queue_ = &node.queue();
   if (!*from_) from_->reset(new detail::receiver(fd_));  // once a stream
   if ((*from_)->ready()) return false;
-  home_ = &node.home();
   caller_ = caller;
-  if (auto waiting = (*from_)->wait(*this, *home_); !waiting) {
+  if (auto waiting = (*from_)->wait(*this, node.home()); !waiting) {
     failed_ = waiting.error();
     return false;
   }
@@ -134,15 +135,22 @@ bool receive_operation::begin(std::coroutine_handle<> caller, cancel_node& node)
   return true;
 }
 
+result<chunk> receive_operation::await_resume() noexcept {
+  if (failed_) return fail(failed_);
+  auto taken = (*from_)->take();
+  queue_->count_operation(taken ? taken->size() : 0);
+  return taken;
+}
+
 void receive_operation::received_later() noexcept {
   unlink();
-  home_->schedule(caller_);
+  queue_->schedule(caller_);
 }
 
 void receive_operation::on_cancel() noexcept {
   (*from_)->leave();
   failed_ = errc::canceled;
-  home_->schedule(caller_);
+  queue_->schedule(caller_);
 }
 
 bool read_operation::join(std::coroutine_handle<> caller, cancel_node& node) {
@@ -172,6 +180,7 @@ void write_operation::complete(ring::completion said) noexcept {
   if (said.result > 0 || said.result == -EINTR) {
     left_ = left_.subspan(static_cast<std::size_t>(std::max(said.result, 0)));
     if (!left_.empty()) {
+      queue().count_bytes(static_cast<std::size_t>(std::max(said.result, 0)));
       if (restart(ring::request::send(fd_, left_, true))) return;
       said.result = -ECANCELED;
     }
@@ -191,11 +200,11 @@ class accept_state final : public ring::operation {
     for (const int fd : accepted_) close_descriptor(fd);
   }
 
-  void attach(waiter& waiting, std::coroutine_handle<> caller, executor& home) {
+  void attach(waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
     waiting_ = &waiting;
     caller_ = caller;
-    home_ = &home;
-    if (!in_flight()) home.ring().start(*this, ring::request::accept_multishot(listening_.get()));
+    queue_ = &queue;
+    if (!in_flight()) queue.home().ring().start(*this, ring::request::accept_multishot(listening_.get()));
   }
   void detach() noexcept { waiting_ = nullptr; }
   [[nodiscard]] bool ready() const noexcept { return !accepted_.empty() || failed_ != 0; }
@@ -215,7 +224,7 @@ class accept_state final : public ring::operation {
       return;
     }
     abandoned_ = true;
-    home_->ring().cancel(*this);
+    queue_->home().ring().cancel(*this);
   }
   [[nodiscard]] int listening() const noexcept { return listening_.get(); }
 
@@ -226,7 +235,7 @@ class accept_state final : public ring::operation {
   void complete(ring::completion said) noexcept override {
     if (said.result >= 0) {
       accepted_.push_back(said.result);
-      if (said.more() && accepted_.size() >= most_waiting) home_->ring().cancel(*this);
+      if (said.more() && accepted_.size() >= most_waiting) queue_->home().ring().cancel(*this);
     } else if (said.result != -ECANCELED && said.result != -EINTR && said.result != -ECONNABORTED) {
       failed_ = -said.result;
     }
@@ -236,15 +245,15 @@ class accept_state final : public ring::operation {
       return;
     }
     if (waiting_ != nullptr && !ready()) {  // ended by its own limit, and somebody waits again
-      return home_->ring().start(*this, ring::request::accept_multishot(listening_.get()));
+      return queue_->home().ring().start(*this, ring::request::accept_multishot(listening_.get()));
     }
     wake();
   }
 
   void wake() noexcept {
     if (waiting_ == nullptr || !ready()) return;
-    waiting_ = nullptr;
-    caller_.resume();
+    std::exchange(waiting_, nullptr)->unlink();  // it has what it waited for, also if it must wait for its turn
+    queue_->resume(caller_);
   }
 
   descriptor listening_;
@@ -254,11 +263,11 @@ class accept_state final : public ring::operation {
   bool abandoned_ = false;
   waiter* waiting_ = nullptr;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
 };
 
-void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, executor& home) {
-  state.attach(waiting, caller, home);
+void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
+  state.attach(waiting, caller, queue);
 }
 void detach_accept(accept_state& state) noexcept { state.detach(); }
 bool accept_is_ready(const accept_state& state) noexcept { return state.ready(); }
