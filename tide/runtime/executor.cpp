@@ -8,6 +8,7 @@
 
 #include <tide/base/cpu_quota.hpp>
 #include <tide/ring/request.hpp>
+#include <tide/runtime/detail/stall_watch.hpp>
 #include <tide/runtime/detail/thread_setup.hpp>
 #include <tide/runtime/scope.hpp>
 
@@ -155,7 +156,8 @@ executor::executor(std::unique_ptr<ring::ring> made, const options& wanted)
       spin_(spin_allowed(wanted.spin_before_park)),
       box_(std::make_shared<detail::mailbox>()),
       queues_(*this, wanted.quantum, wanted.task_clock),
-      on_exception_(wanted.on_exception) {}
+      on_exception_(wanted.on_exception),
+      stalls_(wanted.stalls) {}
 
 executor::~executor() {
   box_->close();
@@ -179,32 +181,15 @@ void executor::message(std::shared_ptr<detail::mailbox> there) noexcept {
   if (ring_->count().refused != refused || ring_->congested()) also->ring_the_bell();
 }
 
-void executor::arm(timer& t, clock::time_point deadline) noexcept {
-  t.deadline_ = deadline;
-  timers_.push(t);
-}
-
-void executor::disarm(timer& t) noexcept {
-  if (t.queued()) timers_.erase(t);
-}
-
-void executor::fire_timers() {
-  const auto now = clock::now();
-  while (timer* first = timers_.top()) {
-    if (first->deadline_ > now) return;
-    timers_.erase(*first);
-    first->expired();
-  }
-}
-
 template <class Ended>
 void executor::turn_until(Ended ended) {
   while (!ended()) {
     ++turns_;
+    beat_.turn();
     box_->run_posted();
     queues_.run();
     for (const service_entry& each : services_) each.made->turn();
-    if (!timers_.empty()) fire_timers();
+    if (!timers_.empty()) timers_.fire(clock::now());
     if (!ended()) exchange_with_kernel();  // never park when there is nothing left to wait for
   }
 }
@@ -227,9 +212,9 @@ void executor::exchange_with_kernel() {
 }
 
 std::chrono::nanoseconds executor::until_timer() const noexcept {
-  const timer* first = timers_.top();
-  if (first == nullptr) return std::chrono::nanoseconds(ring::ring::forever);
-  return std::max<std::chrono::nanoseconds>(first->deadline_ - clock::now(), std::chrono::nanoseconds(1));
+  const auto first = timers_.next();
+  if (!first) return std::chrono::nanoseconds(ring::ring::forever);
+  return std::max<std::chrono::nanoseconds>(*first - clock::now(), std::chrono::nanoseconds(1));
 }
 
 /// Looks for work for a while; true if there is some.
@@ -255,7 +240,9 @@ void executor::park() {
   ++parks_;
   wake_->arm(*ring_);
   queues_.begin_sleep();
+  beat_.sleep();
   ring_->submit_and_wait(until_timer().count());
+  beat_.wake();
   queues_.end_sleep();
   if (spin_.enabled()) spin_.miss(clock::now() - idle_since_, looked_);
 }
@@ -268,6 +255,8 @@ void executor::run_main(task<void> main, const bool& done) {
     if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
   }
   queues_.begin_run();
+  beat_.wake();
+  const detail::stall_watch watch(*this, stalls_);
   root_ = std::make_unique<scope>(queues_.standard(), nullptr);
   root_->spawn(std::move(main));
   std::exception_ptr failed;  // thrown by posted work, which belongs to no task
@@ -291,6 +280,7 @@ void executor::run_main(task<void> main, const bool& done) {
   if (!failed) failed = std::exchange(root_->error_, {});
   drain();
   root_.reset();
+  beat_.sleep();
   queues_.end_run();
   if (failed) std::rethrow_exception(failed);
 }
