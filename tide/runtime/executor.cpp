@@ -28,11 +28,8 @@ std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
 
 }  // namespace
 
-struct executor::running {
-  explicit running(executor& here) noexcept : before(current_executor) { current_executor = &here; }
-  ~running() { current_executor = before; }
-  executor* before;
-};
+executor::running::running(executor& here) noexcept : before(current_executor) { current_executor = &here; }
+executor::running::~running() { current_executor = before; }
 
 /// Keeps one wait for the mailbox in the kernel: on its futex word, or on an eventfd where the kernel has no futex
 /// operation.
@@ -198,12 +195,16 @@ void executor::fire_timers() {
 template <class Ended>
 void executor::turn_until(Ended ended) {
   while (!ended()) {
-    box_->run_posted();
-    for (std::size_t count = ready_.size(); count > 0; --count) ready_.pop().resume();
-    for (const service_entry& each : services_) each.made->turn();
-    if (!timers_.empty()) fire_timers();
+    turn();
     if (!ended()) exchange_with_kernel();  // never park when there is nothing left to wait for
   }
+}
+
+void executor::turn() {
+  box_->run_posted();
+  for (std::size_t count = ready_.size(); count > 0; --count) ready_.pop().resume();
+  for (const service_entry& each : services_) each.made->turn();
+  if (!timers_.empty()) fire_timers();
 }
 
 void executor::exchange_with_kernel() {
@@ -247,9 +248,11 @@ bool executor::spin() {
   }
 }
 
+void executor::await_wake() { wake_->arm(*ring_); }
+
 void executor::park() {
   ++parks_;
-  wake_->arm(*ring_);
+  await_wake();
   ring_->submit_and_wait(until_timer().count());
   if (spin_.enabled()) spin_.miss(clock::now() - idle_since_, looked_);
 }
@@ -257,34 +260,52 @@ void executor::park() {
 void executor::run_main(task<void> main, const bool& done) {
   const running here(*this);
   const detail::thread_setup setup(name_, cpus_);
+  begin(std::move(main));
+  turning_ = true;
+  guarded([&] { turn_until([&] { return done; }); });
+  join_root();
+  finish();
+}
+
+void executor::begin(task<void> main) {
   for (ring::ring* each : {ring_.get(), polled_.get()}) {
     if (each == nullptr) continue;
     if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
   }
   root_ = std::make_unique<scope>(*this, nullptr);
   root_->spawn(std::move(main));
-  std::exception_ptr failed;  // thrown by posted work, which belongs to no task
-  const auto guarded = [&](auto&& loop) {
-    for (bool again = true; again;) {
-      try {
-        loop();
-        again = false;
-      } catch (...) {
-        if (ring_->behind().inherited()) abandon();
-        if (!failed) failed = std::current_exception();
-        root_->cancel();
-      }
+}
+
+template <class Loop>
+void executor::guarded(Loop loop) {
+  for (bool again = true; again;) {
+    try {
+      loop();
+      again = false;
+    } catch (...) {
+      work_threw();
     }
-  };
+  }
+}
+
+void executor::work_threw() {
+  if (ring_->behind().inherited()) abandon();
+  if (!failed_) failed_ = std::current_exception();
+  root_->cancel();
+}
+
+void executor::join_root() {
   turning_ = true;
-  guarded([&] { turn_until([&] { return done; }); });
   root_->cancel();
   guarded([&] { turn_until([&] { return root_->size() == 0; }); });
   turning_ = false;
-  if (!failed) failed = std::exchange(root_->error_, {});
+}
+
+void executor::finish() {
+  if (!failed_) failed_ = std::exchange(root_->error_, {});
   drain();
   root_.reset();
-  if (failed) std::rethrow_exception(failed);
+  if (failed_) std::rethrow_exception(std::exchange(failed_, {}));
 }
 
 /// In a child that a task has forked: what there is belongs to the parent, whose queues and threads these are. It is left as
