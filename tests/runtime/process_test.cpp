@@ -117,7 +117,7 @@ TEST(Process, InheritsNothingButItsThreeStreams) {
   sigset_t before;
   ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
   run_here([](tide::scope&) -> tide::task<> {
-    auto wanted = shell("ls /proc/$$/fd; grep -E 'SigBlk|SigIgn' /proc/$$/status");
+    auto wanted = shell("ls /proc/$$/fd; exec grep -E 'SigBlk|SigIgn' /proc/self/status");
     wanted.in = wanted.error = stdio::null;
     wanted.out = stdio::pipe;
     auto child = process::start(wanted).value();
