@@ -49,8 +49,9 @@ report::report(const std::string& json_path) {
 
 void report::add(const finding& result) {
   const int digits = result.ours >= 1000 || result.reference >= 1000 ? 0 : 3;
-  std::string line = std::format("{} {:9} {:24} {:>10.{}f}  {} {:>10.{}f} {:20}", result.bench, result.name, result.metric,
-                                 result.ours, digits, result.reference_name, result.reference, digits, result.unit);
+  std::string line = std::format("{} {:9} {:24} {:>10.{}f} {:20}", result.bench, result.name, result.metric, result.ours,
+                                 digits, result.unit);
+  if (!result.reference_name.empty()) line += std::format(" {} {:>10.{}f}", result.reference_name, result.reference, digits);
   if (result.ratio) {
     line += std::format(" {:.3f}x [{:.3f}, {:.3f}]", result.ratio->median, result.ratio->low, result.ratio->high);
   }
@@ -69,7 +70,7 @@ void report::add(const finding& result) {
       {"metric", result.metric},
       {"unit", result.unit},
       {"ours", result.ours},
-      {"reference", result.reference},
+      {"reference", or_null(!result.reference_name.empty(), result.reference)},
       {"reference_name", result.reference_name},
       {"ratio", or_null(result.ratio.has_value(), ratio.median)},
       {"low", or_null(result.ratio.has_value(), ratio.low)},

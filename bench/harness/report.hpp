@@ -7,9 +7,8 @@
 //               .value = 1.10}});
 //
 // The JSON members are bench, case, metric, unit, ours, reference, reference_name, ratio, low, high and target; what does
-// not exist (the ratio of 0 to 0, a target nobody set) is null. `target` bounds the ratio, except for metrics whose unit
-// ends in
-// "/message" and which count something: there it bounds `ours`.
+// not exist (a reference without a name, the ratio of 0 to 0, a target nobody set) is null. `target` bounds the ratio,
+// except for metrics whose unit ends in "/message" and which count something: there it bounds `ours`.
 #pragma once
 
 #include <fstream>

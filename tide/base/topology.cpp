@@ -96,6 +96,7 @@ std::vector<cpu_set> topology::groups(level of) const {
     }
   }
   std::vector<cpu_set> found;
+  found.reserve(by_leader.size());
   for (auto& [first, group] : by_leader) found.push_back(std::move(group));
   std::ranges::sort(found, {}, [](const cpu_set& group) { return *group.begin(); });
   return found;

@@ -173,6 +173,7 @@ class spawn_orders {
   /// As exec wants them; it changes nothing, whatever its type says.
   static std::vector<char*> pointers(const std::vector<std::string>& texts) {
     std::vector<char*> all;
+    all.reserve(texts.size() + 1);
     for (const std::string& each : texts) all.push_back(const_cast<char*>(each.c_str()));
     all.push_back(nullptr);
     return all;

@@ -22,7 +22,7 @@ class signal_set {
   class next_operation final : public io_operation {
    public:
     explicit next_operation(int fd) noexcept : io_operation(ring::request::poll(fd, POLLIN)), fd_(fd) {}
-    next_operation(next_operation&& other) noexcept : io_operation(std::move(other)), fd_(other.fd_) {}
+    next_operation(next_operation&& other) noexcept : io_operation(static_cast<io_operation&&>(other)), fd_(other.fd_) {}
     result<int> await_resume() const noexcept {
       if (auto failed = error()) return fail(*failed);
       return result_code();

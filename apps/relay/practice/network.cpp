@@ -125,7 +125,7 @@ struct network::state {
   std::shared_ptr<live_counters> counters = std::make_shared<live_counters>();
 };
 
-result<network> network::bind(network_options wanted) {
+result<network> network::bind(const network_options& wanted) {
   const bool ports_fit = wanted.first_port == 0 || wanted.first_port + wanted.hosts <= 65'536;
   if (wanted.frames == nullptr || wanted.hosts == 0 || !std::isfinite(wanted.rate) || wanted.rate < 0 || !ports_fit)
     return fail(std::make_error_code(std::errc::invalid_argument));

@@ -47,7 +47,7 @@ struct network_counters {
 class network {
  public:
   /// Listens. Errors: those of bind(2); invalid_argument for options that cannot be.
-  static result<network> bind(network_options wanted);
+  static result<network> bind(const network_options& wanted);
   network(network&&) noexcept;
   network& operator=(network&&) noexcept;
   ~network();

@@ -93,6 +93,7 @@ void core::leave() noexcept {
   if (lease_ < lease_slots && lock_byte(file_.get(), membership_lock_byte, std::chrono::seconds(1))) {
     const byte_lock membership(file_.get(), membership_lock_byte);
     const std::scoped_lock guard(mutex_);
+    // Where the mark cannot be written the next one to open recovers by a scan, as after a crash: nothing is lost.
     if ((leases_.taken() & ~own_bit_) == 0) (void)write_header(true);
     reach(fault_point::close_marked_clean);
     leases_.give_up(lease_);

@@ -51,7 +51,7 @@ class fiber_core {
   [[nodiscard]] const fiber_stack* stack() const noexcept { return stack_; }
   [[nodiscard]] std::string_view name() const noexcept { return {name_.data(), std::ranges::find(name_, '\0')}; }
 
-  [[nodiscard]] void* frame() noexcept { return &resume_; }
+  [[nodiscard]] void* frame() noexcept { return static_cast<void*>(&resume_); }
   [[nodiscard]] static fiber_core& of(void* frame) noexcept;
 
   void run_body() noexcept { functions_.body(*this); }  // for the stack's own loop
