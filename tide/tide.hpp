@@ -14,4 +14,5 @@
 #include <tide/runtime/scope.hpp>
 #include <tide/runtime/signal.hpp>
 #include <tide/runtime/task.hpp>
+#include <tide/runtime/task_queue.hpp>
 #include <tide/runtime/time.hpp>

@@ -15,18 +15,18 @@ class event {
  public:
   void set() {
     set_ = true;
-    if (waiting_) home_->schedule(std::exchange(waiting_, {}));
+    if (waiting_) queue_->schedule(std::exchange(waiting_, {}));
   }
   [[nodiscard]] bool await_ready() const noexcept { return set_; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> self) noexcept {
-    home_ = &self.promise().node().home();
+    queue_ = &self.promise().node().queue();
     waiting_ = self;
   }
   void await_resume() const noexcept {}
 
  private:
-  tide::executor* home_ = nullptr;
+  tide::task_queue* queue_ = nullptr;
   std::coroutine_handle<> waiting_;
   bool set_ = false;
 };

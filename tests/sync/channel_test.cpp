@@ -193,7 +193,7 @@ struct random_rig {
   void come(tide::scope& scope, bool sends) {
     client& who = clients.emplace_back();
     who.number = next++;
-    who.node.emplace(scope.node().home(), &scope.node());
+    who.node.emplace(scope.node());
     (sends ? senders : receivers).push_back(&who);
     scope.spawn(sends ? &run_send : &run_receive, std::ref(*this), std::ref(who));
   }

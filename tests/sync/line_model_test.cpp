@@ -106,7 +106,7 @@ struct rig {
     client_type& who = clients.emplace_back();
     who.number = next++;
     who.want = Case::pick(random);
-    who.node.emplace(inside.node().home(), &inside.node());
+    who.node.emplace(inside.node());
     line.push_back(&who);
     inside.spawn([](rig& all, client_type& one) { return get_below(one, all.subject.operation(one.want), all.order); },
                  std::ref(*this), std::ref(who));

@@ -34,6 +34,8 @@ class pairing_heap {
   pairing_heap& operator=(const pairing_heap&) = delete;
 
   [[nodiscard]] bool empty() const noexcept { return root_ == nullptr; }
+  /// True if there is exactly one member.
+  [[nodiscard]] bool single() const noexcept { return root_ != nullptr && root_->child_ == nullptr; }
   [[nodiscard]] T* top() const noexcept { return static_cast<T*>(root_); }
 
   void push(T& member) noexcept {

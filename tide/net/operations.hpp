@@ -38,25 +38,20 @@ class receive_operation : private waiter, private detail::reader {
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     return begin(caller, caller.promise().node());
   }
-  result<chunk> await_resume() noexcept {
-    if (failed_) return fail(failed_);
-    return (*from_)->take();
-  }
+  result<chunk> await_resume() noexcept;
 
  private:
   bool begin(std::coroutine_handle<> caller, cancel_node& node);
-  void received() noexcept override {
-    unlink();
-    caller_.resume();
-  }
+  void take() noexcept;
+  void received() noexcept override;
   void received_later() noexcept override;
   void on_cancel() noexcept override;
 
   int fd_;
   detail::receiver_ptr* from_;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
-  std::error_code failed_;
+  task_queue* queue_ = nullptr;
+  result<chunk> taken_;
 };
 
 /// recv into lent memory, after what the stream's receiver has brought already.
@@ -195,7 +190,7 @@ namespace detail {
 /// also when the listener goes first.
 class accept_state;
 
-void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, executor& home);
+void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue);
 void detach_accept(accept_state& state) noexcept;
 [[nodiscard]] bool accept_is_ready(const accept_state& state) noexcept;
 /// A descriptor with its options set, or why there is none.
@@ -218,9 +213,9 @@ class accept_operation : private waiter {
       return false;
     }
     caller_ = caller;
-    home_ = &node.home();
+    queue_ = &node.queue();
     node.attach(*this);
-    detail::attach_accept(*state_, *this, caller, *home_);
+    detail::attach_accept(*state_, *this, caller, *queue_);
     return true;
   }
   result<tcp_stream> await_resume() noexcept;
@@ -234,12 +229,12 @@ class accept_operation : private waiter {
   void on_cancel() noexcept override {
     cancelled_ = true;
     detail::detach_accept(*state_);
-    home_->schedule(caller_);
+    queue_->schedule(caller_);
   }
 
   detail::accept_state* state_;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
   bool cancelled_ = false;
 };
 

@@ -61,19 +61,20 @@ class descriptor_cancel final : public ring::operation {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> caller) {
     caller_ = caller;
-    executor& home = caller.promise().node().home();
-    home.ring().start(*this, ring::request::cancel_descriptor(fd_));
+    queue_ = &caller.promise().node().queue();
+    queue_->home().ring().start(*this, ring::request::cancel_descriptor(fd_));
   }
   std::int32_t await_resume() const noexcept { return count_; }
 
  private:
   void complete(ring::completion said) noexcept override {
     count_ = said.result;
-    caller_.resume();
+    queue_->resume(caller_);
   }
   int fd_;
   std::int32_t count_ = 0;
   std::coroutine_handle<> caller_;
+  task_queue* queue_ = nullptr;
 };
 
 template <auto Call>
@@ -119,30 +120,47 @@ result<address> tcp_stream::peer_address() const noexcept { return name_of<&::ge
 
 bool receive_operation::begin(std::coroutine_handle<> caller, cancel_node& node) {
   if (node.requested()) {
-    failed_ = errc::canceled;
+    taken_ = fail(errc::canceled);
     return false;
   }
+  queue_ = &node.queue();
   if (!*from_) from_->reset(new detail::receiver(fd_));  // once a stream
-  if ((*from_)->ready()) return false;
-  home_ = &node.home();
+  if ((*from_)->ready()) {
+    take();
+    return false;
+  }
   caller_ = caller;
-  if (auto waiting = (*from_)->wait(*this, *home_); !waiting) {
-    failed_ = waiting.error();
+  if (auto waiting = (*from_)->wait(*this, node.home()); !waiting) {
+    taken_ = fail(waiting.error());
     return false;
   }
   node.attach(*this);
   return true;
 }
 
-void receive_operation::received_later() noexcept {
+result<chunk> receive_operation::await_resume() noexcept { return std::move(taken_); }
+
+/// At once and not when the coroutine goes on: the stream may be closed and gone before its queue has its turn.
+void receive_operation::take() noexcept {
   unlink();
-  home_->schedule(caller_);
+  taken_ = (*from_)->take();
+  queue_->count_operation(taken_ ? taken_->size() : 0);
+}
+
+void receive_operation::received() noexcept {
+  take();
+  queue_->resume(caller_);
+}
+
+void receive_operation::received_later() noexcept {
+  take();
+  queue_->schedule(caller_);
 }
 
 void receive_operation::on_cancel() noexcept {
   (*from_)->leave();
-  failed_ = errc::canceled;
-  home_->schedule(caller_);
+  taken_ = fail(errc::canceled);
+  queue_->schedule(caller_);
 }
 
 bool read_operation::join(std::coroutine_handle<> caller, cancel_node& node) {
@@ -172,6 +190,7 @@ void write_operation::complete(ring::completion said) noexcept {
   if (said.result > 0 || said.result == -EINTR) {
     left_ = left_.subspan(static_cast<std::size_t>(std::max(said.result, 0)));
     if (!left_.empty()) {
+      queue().count_bytes(static_cast<std::size_t>(std::max(said.result, 0)));
       if (restart(ring::request::send(fd_, left_, true))) return;
       said.result = -ECANCELED;
     }
@@ -191,11 +210,12 @@ class accept_state final : public ring::operation {
     for (const int fd : accepted_) close_descriptor(fd);
   }
 
-  void attach(waiter& waiting, std::coroutine_handle<> caller, executor& home) {
+  void attach(waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
     waiting_ = &waiting;
     caller_ = caller;
-    home_ = &home;
-    if (!in_flight()) home.ring().start(*this, ring::request::accept_multishot(listening_.get()));
+    queue_ = &queue;
+    home_ = &queue.home();
+    if (!in_flight()) home_->ring().start(*this, ring::request::accept_multishot(listening_.get()));
   }
   void detach() noexcept { waiting_ = nullptr; }
   [[nodiscard]] bool ready() const noexcept { return !accepted_.empty() || failed_ != 0; }
@@ -243,8 +263,8 @@ class accept_state final : public ring::operation {
 
   void wake() noexcept {
     if (waiting_ == nullptr || !ready()) return;
-    waiting_ = nullptr;
-    caller_.resume();
+    std::exchange(waiting_, nullptr)->unlink();  // it has what it waited for, also if it must wait for its turn
+    queue_->resume(caller_);
   }
 
   descriptor listening_;
@@ -253,12 +273,13 @@ class accept_state final : public ring::operation {
   int failed_ = 0;
   bool abandoned_ = false;
   waiter* waiting_ = nullptr;
-  std::coroutine_handle<> caller_;
+  std::coroutine_handle<> caller_;  // and its queue, while somebody waits
+  task_queue* queue_ = nullptr;
   executor* home_ = nullptr;
 };
 
-void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, executor& home) {
-  state.attach(waiting, caller, home);
+void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
+  state.attach(waiting, caller, queue);
 }
 void detach_accept(accept_state& state) noexcept { state.detach(); }
 bool accept_is_ready(const accept_state& state) noexcept { return state.ready(); }

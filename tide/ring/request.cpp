@@ -28,6 +28,15 @@ request request::from(const io_uring_sqe& entry) noexcept {
 }
 
 request request::nop() noexcept {
+  static_assert(offsetof(io_uring_sqe, opcode) == 0);
+  static_assert([] {
+    std::uint64_t bits = 0;
+    for (const int each : {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, IORING_OP_SENDMSG,
+                           IORING_OP_RECVMSG, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_SEND, IORING_OP_RECV,
+                           IORING_OP_SPLICE, IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IORING_OP_READ_MULTISHOT})
+      bits |= 1ULL << static_cast<unsigned>(each);
+    return bits == byte_movers;
+  }());
   request made;
   io_uring_prep_nop(&made.entry());
   return made;

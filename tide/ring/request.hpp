@@ -51,6 +51,10 @@ class request {
   /// Asks to cancel everything under way on the ring.
   static request cancel_everything() noexcept;
 
+  /// True if a positive result is a number of bytes: for reads, writes, sends and receives.
+  [[nodiscard]] bool moves_bytes() const noexcept {
+    return (byte_movers >> (static_cast<unsigned>(bytes_.front()) & 63U) & 1U) != 0;
+  }
   /// The 64 bytes as the kernel takes them. For backends.
   [[nodiscard]] const io_uring_sqe& entry() const noexcept;
   static request from(const io_uring_sqe& entry) noexcept;
@@ -58,6 +62,7 @@ class request {
  private:
   request() noexcept = default;
   io_uring_sqe& entry() noexcept;
+  static constexpr std::uint64_t byte_movers = 0x380004cc00636;  // a bit for each opcode
   alignas(8) std::array<std::byte, 64> bytes_{};
 };
 

@@ -55,27 +55,27 @@ class blocking_wait final : private waiter {
     cancel_node& node = caller.promise().node();
     if (node.requested()) return false;
     caller_ = caller;
-    home_ = &node.home();
+    queue_ = &node.queue();
     node.attach(*this);
     job_->waiting = this;
-    home_->use<blocking_pool>().submit(job_);
+    node.home().use<blocking_pool>().submit(job_);
     return true;
   }
   bool await_resume() const noexcept { return done_; }
   void done() noexcept {
     done_ = true;
     unlink();
-    caller_.resume();
+    queue_->resume(caller_);
   }
 
  private:
   void on_cancel() noexcept override {
     job_->waiting = nullptr;
-    home_->schedule(caller_);
+    queue_->schedule(caller_);
   }
   std::shared_ptr<blocking_job> job_;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
   bool done_ = false;
 };
 

@@ -9,10 +9,9 @@
 #pragma once
 
 #include <tide/base/intrusive_list.hpp>
+#include <tide/runtime/task_queue.hpp>
 
 namespace tide {
-
-class executor;
 
 /// Something that waits and can be asked to end early. One thread: that of its executor.
 class waiter : public list_hook {
@@ -25,17 +24,21 @@ class waiter : public list_hook {
   ~waiter() = default;
 };
 
-/// A place in the tree. A request is remembered: what attaches later must look at requested() first.
+/// A place in the tree, and the task queue of what is there. A request is remembered: what attaches later must look at
+/// requested() first.
 class cancel_node : public list_hook {
  public:
-  /// A child of `parent`, which outlives it; nullptr for a root. A child of a cancelled parent begins cancelled.
-  cancel_node(executor& home, cancel_node* parent) noexcept : home_(&home) {
+  /// A child of `parent`, which outlives it, in its queue. A child of a cancelled parent begins cancelled.
+  explicit cancel_node(cancel_node& parent) noexcept : cancel_node(parent.queue(), &parent) {}
+  /// The same in another queue of the same executor; nullptr for a root.
+  cancel_node(task_queue& queue, cancel_node* parent) noexcept : queue_(&queue), home_(&queue.home()) {
     if (parent == nullptr) return;
     requested_ = parent->requested_;
     parent->children_.push_back(*this);
   }
 
   [[nodiscard]] executor& home() const noexcept { return *home_; }
+  [[nodiscard]] task_queue& queue() const noexcept { return *queue_; }
   [[nodiscard]] bool requested() const noexcept { return requested_; }
   void attach(waiter& waiting) noexcept { waiters_.push_back(waiting); }
 
@@ -48,6 +51,7 @@ class cancel_node : public list_hook {
   }
 
  private:
+  task_queue* queue_;
   executor* home_;
   bool requested_ = false;
   intrusive_list<waiter> waiters_;

@@ -42,8 +42,7 @@ enum class contest { all, any, race };
 /// Operations that run together, and when the others are told to stop.
 class together {
  public:
-  explicit together(contest kind, promise_base& caller) noexcept
-      : inside_(caller.node().home(), &caller.node()), kind_(kind) {}
+  explicit together(contest kind, promise_base& caller) noexcept : inside_(caller.node()), kind_(kind) {}
 
   template <class Operation>
   void begin(Operation& operation, std::optional<kept<Operation>>& into) {
@@ -154,7 +153,7 @@ auto race(Range each) -> task<raced<std::vector<detail::kept<std::ranges::range_
 template <class Operation>
 auto shield(Operation operation) -> task<typename detail::awaited<Operation>::type> {
   detail::promise_base& self = co_await detail::this_promise{};
-  cancel_node apart(self.node().home(), nullptr);
+  cancel_node apart(self.node().queue(), nullptr);
   const detail::node_change away(self, apart);
   co_return co_await std::move(operation);
 }

@@ -73,9 +73,10 @@ class executor::message_operation final : public ring::operation {
   std::shared_ptr<detail::mailbox> there_;
 };
 
-void detail::promise_base::end_child(scope& owner, std::coroutine_handle<> ended, std::exception_ptr error) noexcept {
+void detail::promise_base::end_child(scope& owner, task_queue& queue, std::coroutine_handle<> ended,
+                                     std::exception_ptr error) noexcept {
   ended.destroy();
-  owner.ended(std::move(error));
+  owner.ended(queue, std::move(error));
 }
 
 void detail::join_state::end() noexcept {
@@ -153,6 +154,7 @@ executor::executor(std::unique_ptr<ring::ring> made, const options& wanted)
       cpus_(wanted.cpus),
       spin_(spin_allowed(wanted.spin_before_park)),
       box_(std::make_shared<detail::mailbox>()),
+      queues_(*this, wanted.quantum, wanted.task_clock),
       on_exception_(wanted.on_exception) {}
 
 executor::~executor() {
@@ -198,8 +200,9 @@ void executor::fire_timers() {
 template <class Ended>
 void executor::turn_until(Ended ended) {
   while (!ended()) {
+    ++turns_;
     box_->run_posted();
-    for (std::size_t count = ready_.size(); count > 0; --count) ready_.pop().resume();
+    queues_.run();
     for (const service_entry& each : services_) each.made->turn();
     if (!timers_.empty()) fire_timers();
     if (!ended()) exchange_with_kernel();  // never park when there is nothing left to wait for
@@ -213,12 +216,13 @@ void executor::exchange_with_kernel() {
     polled_->submit();
     polled_->reap();
   }
-  if (ready_.empty() && !polling && !(spin_.enabled() && spin()) && box_->begin_parking()) {
+  if (queues_.idle() && !polling && !(spin_.enabled() && spin()) && box_->begin_parking()) {
     park();
     box_->end_parking();
   } else {
     ring_->submit();
   }
+  queues_.begin_completions();
   ring_->reap();
 }
 
@@ -250,7 +254,9 @@ bool executor::spin() {
 void executor::park() {
   ++parks_;
   wake_->arm(*ring_);
+  queues_.begin_sleep();
   ring_->submit_and_wait(until_timer().count());
+  queues_.end_sleep();
   if (spin_.enabled()) spin_.miss(clock::now() - idle_since_, looked_);
 }
 
@@ -261,7 +267,8 @@ void executor::run_main(task<void> main, const bool& done) {
     if (each == nullptr) continue;
     if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
   }
-  root_ = std::make_unique<scope>(*this, nullptr);
+  queues_.begin_run();
+  root_ = std::make_unique<scope>(queues_.standard(), nullptr);
   root_->spawn(std::move(main));
   std::exception_ptr failed;  // thrown by posted work, which belongs to no task
   const auto guarded = [&](auto&& loop) {
@@ -284,6 +291,7 @@ void executor::run_main(task<void> main, const bool& done) {
   if (!failed) failed = std::exchange(root_->error_, {});
   drain();
   root_.reset();
+  queues_.end_run();
   if (failed) std::rethrow_exception(failed);
 }
 
@@ -325,6 +333,16 @@ void executor::empty(ring::ring& which) noexcept {
     which.reap();
   }
   which.submit();
+}
+
+executor::counters executor::count() const noexcept {
+  return {.run_time = queues_.awake(),
+          .tasks = queues_.tasks(),
+          .turns = turns_,
+          .parks = parks_,
+          .spin_hits = spin_.hits(),
+          .spin_misses = spin_.misses(),
+          .messages = messages_};
 }
 
 executor_service* executor::find(const void* key) const noexcept {

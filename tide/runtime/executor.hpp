@@ -26,8 +26,8 @@
 #include <tide/runtime/cancellation.hpp>
 #include <tide/runtime/detail/frame_cache.hpp>
 #include <tide/runtime/detail/mailbox.hpp>
-#include <tide/runtime/detail/ready_queue.hpp>
 #include <tide/runtime/detail/spin.hpp>
+#include <tide/runtime/detail/task_queues.hpp>
 
 namespace tide {
 
@@ -99,6 +99,10 @@ class executor {
     /// like (detail/spin.hpp). Trades CPU time for latency; 0 where a cgroup rations CPU time, or with one CPU.
     std::chrono::nanoseconds spin_before_park{0};
     bool poll_files = false;  ///< make polled_ring()
+    /// With tasks to run, completions and timers are looked at at least this often.
+    std::chrono::nanoseconds quantum = std::chrono::milliseconds(1);
+    /// For tests: counts the tasks' time in nanoseconds in place of the processor's counter.
+    std::uint64_t (*task_clock)() noexcept = nullptr;
     /// Takes the exceptions that have no other receiver: of detached tasks, of join handles that were dropped. On the
     /// executor's thread; nothing else is disturbed. Without one, the first of them ends the run and comes out of it.
     std::function<void(std::exception_ptr)> on_exception = {};
@@ -130,19 +134,35 @@ class executor {
 
   /// What it did so far. On the executor's thread, or while it does not run.
   struct counters {
-    std::uint64_t parks = 0;        ///< times it went to sleep in the kernel
-    std::uint64_t spin_hits = 0;    ///< looks for work before that which found some
-    std::uint64_t spin_misses = 0;  ///< and which did not
-    std::uint64_t messages = 0;     ///< wakes of other executors through the rings
+    std::chrono::nanoseconds run_time{0};  ///< not asleep in the kernel
+    std::size_t tasks = 0;                 ///< spawned and not ended, now
+    std::uint64_t turns = 0;               ///< of the run loop
+    std::uint64_t parks = 0;               ///< times it went to sleep in the kernel
+    std::uint64_t spin_hits = 0;           ///< looks for work before that which found some
+    std::uint64_t spin_misses = 0;         ///< and which did not
+    std::uint64_t messages = 0;            ///< wakes of other executors through the rings
   };
-  [[nodiscard]] counters count() const noexcept { return {parks_, spin_.hits(), spin_.misses(), messages_}; }
+  [[nodiscard]] counters count() const noexcept;
+
+  // Task queues (task_queue.hpp); on the executor's thread.
+  /// Stays until remove_queue or the executor's end. With more than the default queue, completions wait for their queue's
+  /// turn.
+  task_queue& make_queue(queue_options wanted) { return queues_.make(std::move(wanted)); }
+  /// std::errc::device_or_resource_busy while tasks are in it; std::errc::invalid_argument for the default queue.
+  result<> remove_queue(task_queue& which) { return queues_.remove(which); }
+  [[nodiscard]] task_queue& default_queue() noexcept { return queues_.standard(); }
+  /// The queue whose task runs.
+  [[nodiscard]] task_queue& current_queue() noexcept { return queues_.running(); }
+  /// As tide::need_preempt (task.hpp).
+  [[nodiscard]] bool need_preempt() noexcept { return queues_.need_preempt(); }
 
   // For those who write awaitables; on the executor's thread only.
   [[nodiscard]] ring::ring& ring() noexcept { return *ring_; }
   /// A second ring whose completions are polled for (ring::options::poll_devices): while it has operations in flight the
   /// executor does not sleep. nullptr without options::poll_files.
   [[nodiscard]] ring::ring* polled_ring() noexcept { return polled_.get(); }
-  void schedule(std::coroutine_handle<> coroutine) { ready_.push(coroutine); }
+  /// In the default queue. Awaitables use the queue of their node: node.queue().schedule(coroutine).
+  void schedule(std::coroutine_handle<> coroutine) { queues_.standard().schedule(coroutine); }
   void arm(timer& t, clock::time_point deadline) noexcept;
   void disarm(timer& t) noexcept;
   /// Whether another executor can be woken through the rings, and the wake itself: a message to its ring, on its way when
@@ -194,6 +214,7 @@ class executor {
   detail::spin_budget spin_;
   clock::time_point idle_since_;  // set while spin_ is enabled
   std::chrono::nanoseconds looked_{0};
+  std::uint64_t turns_ = 0;
   std::uint64_t parks_ = 0;
   std::uint64_t messages_ = 0;
   bool turning_ = false;                          // the ring will be looked at again
@@ -201,7 +222,7 @@ class executor {
   std::shared_ptr<detail::mailbox> box_;
   std::unique_ptr<wake_operation> wake_;
   detail::frame_cache frames_;
-  detail::ready_queue ready_;
+  detail::task_queues queues_;
   pairing_heap<timer, sooner> timers_;
   struct service_entry {
     const void* key;

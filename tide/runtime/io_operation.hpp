@@ -68,17 +68,20 @@ class io_operation : public ring::operation, public waiter {
   }
   void on_cancel() noexcept override { home().ring().cancel(*this); }
 
-  /// Resumes the coroutine. The operation may be gone when this returns.
+  /// Lets the coroutine go on, at once unless it has to wait for its queue's turn. The operation may be gone when this
+  /// returns.
   void finish(ring::completion said) noexcept {
     said_ = said;
     unlink();
-    caller_.resume();
+    task_queue& queue = node_->queue();
+    queue.count_operation(said.result > 0 && request_.moves_bytes() ? static_cast<std::size_t>(said.result) : 0);
+    queue.resume(caller_);
   }
   /// The same from where nothing may be resumed (on_cancel, a destructor): the coroutine goes on at the next turn.
   void finish_later(ring::completion said) noexcept {
     said_ = said;
     unlink();
-    home().schedule(caller_);
+    node_->queue().schedule(caller_);
   }
   /// Starts another request of the same operation from complete(). False if a request to cancel has arrived meanwhile.
   bool restart(const ring::request& what) {
@@ -89,6 +92,7 @@ class io_operation : public ring::operation, public waiter {
 
   [[nodiscard]] bool cancel_requested() const noexcept { return node_->requested(); }
   [[nodiscard]] executor& home() const noexcept { return node_->home(); }
+  [[nodiscard]] task_queue& queue() const noexcept { return node_->queue(); }
   [[nodiscard]] std::int32_t result_code() const noexcept { return said_.result; }
   [[nodiscard]] std::optional<std::error_code> error() const noexcept { return error_of(said_.result); }
 

@@ -80,14 +80,14 @@ class join_wait : private waiter {
     if (node.requested()) return false;
     assert(state_.waiting == nullptr && "one joiner at a time");
     caller_ = caller;
-    node_ = &node;
+    queue_ = &node.queue();
     node.attach(*this);
     state_.waiting = this;
     return true;
   }
   void task_ended() noexcept {
     waiter::unlink();
-    node_->home().schedule(caller_);
+    queue_->schedule(caller_);
   }
 
  protected:
@@ -96,11 +96,11 @@ class join_wait : private waiter {
  private:
   void on_cancel() noexcept override {
     state_.waiting = nullptr;
-    node_->home().schedule(caller_);
+    queue_->schedule(caller_);
   }
   join_state& state_;
   std::coroutine_handle<> caller_;
-  cancel_node* node_ = nullptr;
+  task_queue* queue_ = nullptr;
 };
 
 }  // namespace detail

@@ -38,8 +38,8 @@ class remote_call : private waiter {
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     cancel_node& node = caller.promise().node();
     caller_ = caller;
-    home_ = &node.home();
-    back_to_.emplace(home_->handle());
+    queue_ = &node.queue();
+    back_to_.emplace(node.home().handle());
     if (node.requested()) {
       refused_ = errc::canceled;
       return false;
@@ -102,7 +102,7 @@ class remote_call : private waiter {
   void cancel_dropped() noexcept { ended_one(); }
   void back() {
     unlink();
-    home_->schedule(caller_);
+    queue_->schedule(caller_);
   }
   void back_dropped() noexcept {}
   void on_cancel() noexcept override {
@@ -112,7 +112,7 @@ class remote_call : private waiter {
 
   executor_handle there_;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
   std::optional<executor_handle> back_to_;
   std::optional<errc> refused_;
   std::atomic<int> under_way_{1};
@@ -152,7 +152,7 @@ class remote_call_of final : public remote_call {
   }
   static task<> work(remote_call_of& call, F function, Arguments... arguments) {
     promise_base& self = co_await this_promise{};
-    cancel_node inside(self.node().home(), &self.node());
+    cancel_node inside(self.node());
     call.inside(&inside);
     try {
       if constexpr (std::is_void_v<value>) {

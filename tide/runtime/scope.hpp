@@ -30,18 +30,13 @@ namespace tide {
 /// Belongs to its executor's thread. Made by with_scope and run; passed by reference.
 class scope {
  public:
-  scope(executor& home, cancel_node* parent) noexcept : node_(home, parent) {}
+  explicit scope(cancel_node& parent) noexcept : scope(parent.queue(), &parent) {}
+  scope(task_queue& queue, cancel_node* parent) noexcept : node_(queue, parent) {}
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
 
   /// Runs a task inside; it begins at the next turn of the run loop.
-  void spawn(task<> inside) {
-    auto frame = inside.release();
-    frame.promise().set_node(node_);
-    frame.promise().belong_to(*this);
-    ++count_;
-    node_.home().schedule(frame);
-  }
+  void spawn(task<> inside) { begin(std::move(inside), node_); }
   /// Calls `function(arguments…)` inside. Both are kept by value until the task ends; hand over a reference with std::ref.
   template <class F, class... Arguments>
     requires std::same_as<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Arguments>...>, task<>>
@@ -49,20 +44,38 @@ class scope {
     spawn(
         hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function), std::forward<Arguments>(arguments)...));
   }
+  /// The same into a task queue of the executor, where what the task calls and spawns runs too. A scope's first spawn into a
+  /// queue allocates.
+  void spawn_into(task_queue& queue, task<> inside) { begin(std::move(inside), node_in(queue)); }
+  template <class F, class... Arguments>
+    requires std::same_as<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Arguments>...>, task<>>
+  void spawn_into(task_queue& queue, F&& function, Arguments&&... arguments) {
+    spawn_into(queue, hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function),
+                                                                        std::forward<Arguments>(arguments)...));
+  }
   /// The same for a task<T> that somebody waits for by name: join_handle.hpp. Its exception goes to the handle.
   template <class T>
   join_handle<T> spawn_joinable(task<T> inside) {
-    detail::join_part<T> mine(new detail::join_state_of<T>(*this, node_.home()));  // from the frame cache
-    detail::join_part<T> handles(mine.get());
-    joinable_.push_back(*mine);
-    spawn(run_joinable(std::move(mine), std::move(inside)));
-    return join_handle<T>(std::move(handles));
+    return spawn_joinable_into(node_.queue(), std::move(inside));
   }
   template <class F, class... Arguments>
     requires std::invocable<std::decay_t<F>&, std::decay_t<Arguments>...>
   auto spawn_joinable(F&& function, Arguments&&... arguments) {
-    return spawn_joinable(
-        hold<std::decay_t<F>, std::decay_t<Arguments>...>(std::forward<F>(function), std::forward<Arguments>(arguments)...));
+    return spawn_joinable_into(node_.queue(), std::forward<F>(function), std::forward<Arguments>(arguments)...);
+  }
+  template <class T>
+  join_handle<T> spawn_joinable_into(task_queue& queue, task<T> inside) {
+    detail::join_part<T> mine(new detail::join_state_of<T>(*this, node_.home()));  // from the frame cache
+    detail::join_part<T> handles(mine.get());
+    joinable_.push_back(*mine);
+    spawn_into(queue, run_joinable(std::move(mine), std::move(inside)));
+    return join_handle<T>(std::move(handles));
+  }
+  template <class F, class... Arguments>
+    requires std::invocable<std::decay_t<F>&, std::decay_t<Arguments>...>
+  auto spawn_joinable_into(task_queue& queue, F&& function, Arguments&&... arguments) {
+    return spawn_joinable_into(queue, hold<std::decay_t<F>, std::decay_t<Arguments>...>(
+                                          std::forward<F>(function), std::forward<Arguments>(arguments)...));
   }
 
   /// Asks everything inside to end. Idempotent; returns at once.
@@ -88,7 +101,11 @@ class scope {
    public:
     joiner(scope& of, bool rethrow) noexcept : scope_(of), rethrow_(rethrow) {}
     bool await_ready() const noexcept { return scope_.count_ == 0; }
-    void await_suspend(std::coroutine_handle<> self) noexcept { scope_.joining_ = self; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> self) noexcept {
+      scope_.joining_ = self;
+      scope_.joining_in_ = &self.promise().node().queue();
+    }
     void await_resume() const {
       if (rethrow_ && scope_.error_) std::rethrow_exception(std::exchange(scope_.error_, {}));
     }
@@ -116,9 +133,35 @@ class scope {
     }
     state->end();
   }
-  void ended(std::exception_ptr error) noexcept {
+  void begin(task<> inside, cancel_node& below) {
+    auto frame = inside.release();
+    frame.promise().set_node(below);
+    frame.promise().belong_to(*this);
+    ++count_;
+    task_queue& queue = below.queue();
+    ++queue.tasks_;
+    ++queue.spawned_;
+    queue.schedule(frame);
+  }
+  void ended(task_queue& queue, std::exception_ptr error) noexcept {
+    --queue.tasks_;
     if (error) fail(std::move(error));
-    if (--count_ == 0 && joining_) node_.home().schedule(std::exchange(joining_, {}));
+    if (--count_ == 0 && joining_) joining_in_->schedule(std::exchange(joining_, {}));
+  }
+  /// The place of this scope's tasks in another queue.
+  struct other_queue {
+    other_queue(task_queue& queue, cancel_node& parent, std::unique_ptr<other_queue> before) noexcept
+        : node(queue, &parent), next(std::move(before)) {}
+    cancel_node node;
+    std::unique_ptr<other_queue> next;
+  };
+  cancel_node& node_in(task_queue& queue) {
+    if (&queue == &node_.queue()) return node_;
+    for (other_queue* at = others_.get(); at != nullptr; at = at->next.get()) {
+      if (&at->node.queue() == &queue) return at->node;
+    }
+    others_ = std::make_unique<other_queue>(queue, node_, std::move(others_));
+    return others_->node;
   }
 
   /// The first error is kept and cancels the rest; in the root scope with a sink, errors go there.
@@ -127,8 +170,10 @@ class scope {
   cancel_node node_;
   std::size_t count_ = 0;
   std::coroutine_handle<> joining_;
+  task_queue* joining_in_ = nullptr;
   std::exception_ptr error_;
   intrusive_list<detail::join_state> joinable_;  // those whose handle or task has not gone
+  std::unique_ptr<other_queue> others_;
 };
 
 /// Runs `body(scope&)` with a new scope below the caller's, then cancels and joins what is left in it.
@@ -136,7 +181,7 @@ template <class F>
 auto with_scope(F body) -> std::invoke_result_t<F&, scope&> {
   using value = typename std::invoke_result_t<F&, scope&>::value_type;
   detail::promise_base& self = co_await detail::this_promise{};
-  scope inside(self.node().home(), &self.node());
+  scope inside(self.node());
   std::conditional_t<std::is_void_v<value>, std::optional<bool>, std::optional<value>> given;
   try {
     if constexpr (std::is_void_v<value>) {

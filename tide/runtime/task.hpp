@@ -55,11 +55,11 @@ class promise_base {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
       promise_base& promise = ended.promise();
       if (promise.owner_ != nullptr) {
-        end_child(*promise.owner_, ended, std::move(promise.error_));
+        end_child(*promise.owner_, promise.node_->queue(), ended, std::move(promise.error_));
         return std::noop_coroutine();
       }
       if constexpr (!tail_calls) {
-        promise.node_->home().schedule(promise.next_);
+        promise.node_->queue().schedule(promise.next_);
         return std::noop_coroutine();
       }
       return promise.next_;
@@ -67,7 +67,7 @@ class promise_base {
     void await_resume() const noexcept {}
   };
   /// Destroys the frame of a spawned task and tells its scope.
-  static void end_child(scope& owner, std::coroutine_handle<> ended, std::exception_ptr error) noexcept;
+  static void end_child(scope& owner, task_queue& queue, std::coroutine_handle<> ended, std::exception_ptr error) noexcept;
 
   std::exception_ptr error_;
 
@@ -201,11 +201,24 @@ struct yield_operation {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> self) const {
-    self.promise().node().home().schedule(self);
+    self.promise().node().queue().schedule(self);
   }
   void await_resume() const noexcept {}
 };
-/// co_await yield() lets everything else that is ready run first.
+/// co_await yield() lets everything else that is ready in the queue run first, and other queues when it is their turn.
 [[nodiscard]] inline yield_operation yield() noexcept { return {}; }
+
+/// True once the running task has used up its time (executor::options::quantum at most) or a task of the latency class
+/// waits: time to yield. Reads the processor's counter, no more. False outside of an executor.
+[[nodiscard]] inline bool need_preempt() noexcept {
+  executor* const here = executor::current();
+  return here != nullptr && here->need_preempt();
+}
+
+struct yield_if_needed_operation : yield_operation {
+  bool await_ready() const noexcept { return !need_preempt(); }
+};
+/// co_await yield_if_needed() in a long loop: yields when need_preempt() says so.
+[[nodiscard]] inline yield_if_needed_operation yield_if_needed() noexcept { return {}; }
 
 }  // namespace tide

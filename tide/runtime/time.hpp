@@ -37,9 +37,9 @@ class sleep_until : private timer, private waiter {
       return false;
     }
     caller_ = caller;
-    home_ = &node.home();
+    queue_ = &node.queue();
     node.attach(*this);
-    home_->arm(*this, deadline_);
+    node.home().arm(*this, deadline_);
     return true;
   }
   result<> await_resume() const noexcept {
@@ -50,18 +50,18 @@ class sleep_until : private timer, private waiter {
  private:
   void expired() noexcept override {
     waiter::unlink();
-    home_->schedule(caller_);
+    queue_->schedule(caller_);
   }
   void on_cancel() noexcept override {
     if (!armed()) return;
     cancelled_ = true;
-    home_->disarm(*this);
-    home_->schedule(caller_);
+    queue_->home().disarm(*this);
+    queue_->schedule(caller_);
   }
 
   clock::time_point deadline_;
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
   bool cancelled_ = false;
 };
 
@@ -108,7 +108,7 @@ template <class Operation>
 auto with_deadline(clock::time_point deadline, Operation operation) -> task<typename detail::awaited<Operation>::type> {
   detail::promise_base& self = co_await detail::this_promise{};
   cancel_node& outer = self.node();
-  cancel_node inner(outer.home(), &outer);
+  cancel_node inner(outer);
   detail::deadline_timer limit(outer.home(), inner, deadline);
   const detail::node_change below(self, inner);
   auto given = co_await std::move(operation);

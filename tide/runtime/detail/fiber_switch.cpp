@@ -200,10 +200,10 @@ fiber_core& fiber_core::of(void* frame) noexcept {
     give_stack();
   }
   resume_ = nullptr;  // what a handle's done() looks at
-  executor& home = promise_->node().home();
+  task_queue& queue = promise_->node().queue();
   const std::coroutine_handle<> next = functions_.finish(*this);
   if (may_tail_call) return next;
-  home.schedule(next);
+  queue.schedule(next);
   return nullptr;
 }
 

@@ -5,8 +5,9 @@
 namespace tide::detail {
 
 void task_parker::unpark() noexcept {
-  if (executor::current() == home_) return home_->schedule(caller_);
-  const executor_handle there = home_->handle();  // once posted, coroutine and executor may end before the wake is done
+  executor& home = queue_->home();
+  if (executor::current() == &home) return queue_->schedule(caller_);
+  const executor_handle there = home.handle();  // once posted, coroutine and executor may end before the wake is done
   there.post(*this);
 }
 

@@ -25,16 +25,16 @@ class parker {
 /// A coroutine whose executor's thread is the only one that unparks it.
 class local_parker final : public parker {
  public:
-  void park(std::coroutine_handle<> caller, executor& home) noexcept {
+  void park(std::coroutine_handle<> caller, task_queue& queue) noexcept {
     caller_ = caller;
-    home_ = &home;
+    queue_ = &queue;
   }
-  void unpark() noexcept override { home_->schedule(caller_); }
+  void unpark() noexcept override { queue_->schedule(caller_); }
   void unpark_here() noexcept { unpark(); }
 
  private:
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
 };
 
 /// A coroutine that any thread unparks: by its run queue from its own executor, through the mailbox from elsewhere. Nothing
@@ -42,19 +42,19 @@ class local_parker final : public parker {
 /// executor is there until the post; the mailbox is held beyond that.
 class task_parker final : public parker, private mailbox_entry {
  public:
-  void park(std::coroutine_handle<> caller, executor& home) noexcept {
+  void park(std::coroutine_handle<> caller, task_queue& queue) noexcept {
     caller_ = caller;
-    home_ = &home;
+    queue_ = &queue;
   }
   void unpark() noexcept override;
   /// The same on the coroutine's own thread.
-  void unpark_here() noexcept { home_->schedule(caller_); }
+  void unpark_here() noexcept { queue_->schedule(caller_); }
 
  private:
-  void run() override { home_->schedule(caller_); }
+  void run() override { queue_->schedule(caller_); }
   void dropped() noexcept override {}
   std::coroutine_handle<> caller_;
-  executor* home_ = nullptr;
+  task_queue* queue_ = nullptr;
 };
 
 /// The thread that made it.

@@ -59,7 +59,7 @@ class coroutine_wait : private waiter {
       cancelled_ = true;
       return false;
     }
-    parker_.park(caller, node.home());
+    parker_.park(caller, node.queue());
     if (!static_cast<Derived*>(this)->join(parker_)) return false;
     // A wake from elsewhere comes through this thread's mailbox, so not before the coroutine sleeps.
     if (Kind == wait_kind::cancellable) node.attach(*this);

@@ -1,0 +1,84 @@
+// The queues of one executor and the part of its run loop that gives them their turns.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <tide/base/result.hpp>
+#include <tide/runtime/detail/share_scheduler.hpp>
+#include <tide/runtime/detail/ticks.hpp>
+#include <tide/runtime/task_queue.hpp>
+
+namespace tide::detail {
+
+class task_queues {
+ public:
+  task_queues(executor& home, std::chrono::nanoseconds quantum, tick_clock::source nanoseconds);
+
+  [[nodiscard]] task_queue& standard() noexcept { return *all_.front(); }
+  [[nodiscard]] task_queue& running() noexcept { return *running_; }
+  task_queue& make(queue_options wanted);
+  result<> remove(task_queue& which);
+
+  /// True if no coroutine can go on.
+  [[nodiscard]] bool idle() const noexcept { return alone_ ? all_.front()->ready_.empty() : shares_.idle(); }
+  /// Lets coroutines go on: all that can and a little more, but for at most a quantum and what the last few of them take.
+  void run() {
+    if (!alone_) return run_by_shares();
+    if (!all_.front()->ready_.empty()) run_alone();
+  }
+  /// Completions come next, whose coroutines may go on at once: their time begins with the first question.
+  void begin_completions() noexcept { slice_end_ = not_begun; }
+  /// True once the running coroutine has used up its time, or somebody of the latency class waits.
+  [[nodiscard]] bool need_preempt() noexcept {
+    const std::uint64_t now = clock_.now();
+    if (slice_end_ == not_begun) [[unlikely]]
+      slice_end_ = now + quantum_;
+    return now >= slice_end_;
+  }
+  [[nodiscard]] std::size_t tasks() const noexcept;
+  [[nodiscard]] std::chrono::nanoseconds run_time(const task_queue& of) const noexcept;
+
+  // Around a run of the executor, and around its sleep in the kernel.
+  void begin_run() noexcept { awake_since_ = clock_.now(); }
+  void end_run() noexcept { awake_ = awake_ticks(), awake_since_ = 0; }
+  void begin_sleep() noexcept { end_run(); }
+  void end_sleep() noexcept { begin_run(); }
+  [[nodiscard]] std::chrono::nanoseconds awake() const noexcept { return clock_.time(awake_ticks()); }
+
+ private:
+  friend class tide::task_queue;
+  static constexpr std::uint64_t not_begun = ~std::uint64_t{0};
+  static constexpr unsigned most_stride = 16;
+
+  void run_alone();
+  void run_by_shares();
+  void run_slice(task_queue& queue, std::uint64_t now, std::uint64_t brief_end);
+  void look_again(task_queue& queue, std::uint64_t passed) noexcept;
+  void wake(task_queue& queue) noexcept;
+  void adjust(task_queue& queue, std::uint64_t now) noexcept;
+  void settle() noexcept;  // after a queue has come or gone
+  [[nodiscard]] std::uint64_t awake_ticks() const noexcept {
+    return awake_ + (awake_since_ == 0 ? 0 : clock_.now() - awake_since_);
+  }
+
+  executor& home_;
+  tick_clock clock_;
+  std::chrono::nanoseconds longest_;  // a turn, as the executor was made
+  std::uint64_t quantum_ = 0;         // ticks of a turn, with the queues' latencies
+  std::uint64_t slice_ = 0;           // ticks until another queue gets its turn
+  std::uint64_t brief_;               // ticks of a turn of those who go on again and again
+  std::uint64_t slice_end_ = not_begun;
+  bool alone_ = true;  // there is only the standard queue
+  task_queue* running_ = nullptr;
+  share_scheduler shares_;
+  std::vector<std::unique_ptr<task_queue>> all_;  // the standard one first
+  std::uint64_t awake_ = 0;                       // ticks, up to awake_since_
+  std::uint64_t awake_since_ = 0;                 // 0: asleep, or not running
+  std::uint64_t awake_before_ = 0;                // ticks, when alone_ last changed
+};
+
+}  // namespace tide::detail
