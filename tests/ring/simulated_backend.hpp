@@ -46,16 +46,26 @@ class simulated_backend final : public tide::ring::backend {
 
   tide::result<> enable() noexcept override { return {}; }
   void disable() noexcept override {}
+  bool reserve(unsigned requests) noexcept override { return queue_.size() + requests <= how_.room; }
   bool push(const tide::ring::request& what, std::uint64_t token, bool quiet) noexcept override {
     if (queue_.size() >= how_.room) return false;
     const io_uring_sqe& entry = what.entry();
-    queue_.push_back({entry.opcode, entry.fd, entry.addr, entry.len, token, quiet});
+    const bool follows = linking_;
+    linking_ = (entry.flags & IOSQE_IO_LINK) != 0;
+    queue_.push_back({entry.opcode, entry.fd, entry.addr, entry.len, token, quiet, follows, linking_, {}});
     ++count_.submitted;
     return true;
   }
   void enter(std::int64_t wait_ns) noexcept override {
     ++count_.enters;
-    for (pending& each : queue_) under_way_.push_back(each);
+    for (pending& each : queue_) {
+      if (each.follows) {
+        under_way_.back().then.push_back(each);
+      } else {
+        under_way_.push_back(each);
+      }
+    }
+    broken_ += linking_ ? 1 : 0;  // a chain that is not whole is none
     queue_.clear();
     work();
     for (int turn = 0; wait_ns > 0 && ready_.empty(); ++turn) {
@@ -86,6 +96,9 @@ class simulated_backend final : public tide::ring::backend {
   void unregister_buffers(std::uint16_t) noexcept override {}
   [[nodiscard]] const tide::ring::features& available() const noexcept override { return none_; }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }
+  [[nodiscard]] unsigned entries() const noexcept override { return how_.room; }
+  /// Chains that came in pieces.
+  [[nodiscard]] std::size_t broken_chains() const noexcept { return broken_; }
 
  private:
   struct said {
@@ -99,13 +112,25 @@ class simulated_backend final : public tide::ring::backend {
     std::size_t size;
     std::uint64_t token;
     bool quiet;
+    bool follows;  // the one before it
+    bool linked;   // to the one behind it
+    std::vector<pending> then;
   };
 
   std::size_t below(std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random_); }
   bool chance(unsigned percent) { return percent != 0 && below(100) < percent; }
 
+  /// As the kernel does it: a quiet one that fails is told of, and those behind it are not.
   void complete(const pending& what, std::int32_t result) {
-    if (what.quiet && result >= 0) return;
+    const bool moves = what.opcode == IORING_OP_SEND || what.opcode == IORING_OP_RECV;
+    if (result >= 0 && what.linked && !(moves && static_cast<std::size_t>(result) < what.size)) {
+      pending next = what.then.front();
+      next.then.assign(what.then.begin() + 1, what.then.end());
+      begun_.push_back(next);
+      if (what.quiet) return;
+    } else if (what.quiet && !what.linked && result >= 0) {
+      return;
+    }
     ready_.push_back({{what.token, {.result = result, .flags = 0}}, true});
   }
 
@@ -127,6 +152,8 @@ class simulated_backend final : public tide::ring::backend {
         under_way_.push_back(each);
       }
     }
+    under_way_.insert(under_way_.end(), begun_.begin(), begun_.end());  // too late for the cancels of this turn
+    begun_.clear();
   }
 
   void cancel(const pending& asked, const std::vector<pending>& all) {
@@ -184,6 +211,7 @@ class simulated_backend final : public tide::ring::backend {
   tide::ring::features none_;
   std::vector<pending> queue_;
   std::vector<pending> under_way_;
+  std::vector<pending> begun_;
   std::vector<std::uint64_t> cancelled_;
   std::vector<said> ready_;
   std::vector<said> again_;
@@ -192,4 +220,6 @@ class simulated_backend final : public tide::ring::backend {
   int next_ = 100;
   std::size_t duplicates_ = 0;
   bool stuck_ = false;
+  bool linking_ = false;
+  std::size_t broken_ = 0;
 };

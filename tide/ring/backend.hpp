@@ -52,6 +52,8 @@ class backend {
   virtual result<> enable() noexcept = 0;
   /// Gives back what the thread holds for the ring. On the thread that enabled it, which may enable it again.
   virtual void disable() noexcept = 0;
+  /// True if that many requests can be pushed now and reach the kernel together, after entering it if need be.
+  virtual bool reserve(unsigned requests) noexcept = 0;
   /// Queues a request; false if there is no room even after entering the kernel. `quiet`: no completion on success.
   virtual bool push(const request& what, std::uint64_t token, bool quiet) noexcept = 0;
   /// Submits what is queued. With `wait_ns` >= 0 waits for one completion at least, at most so long (max: for ever).
@@ -66,6 +68,8 @@ class backend {
 
   [[nodiscard]] virtual const features& available() const noexcept = 0;
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
+  /// How many requests the submission queue holds.
+  [[nodiscard]] virtual unsigned entries() const noexcept = 0;
   /// True in a child that the maker of the ring forked: every call there does nothing, or fails with errc::other_process.
   [[nodiscard]] virtual bool inherited() const noexcept { return false; }
   [[nodiscard]] const counters& count() const noexcept { return count_; }

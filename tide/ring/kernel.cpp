@@ -94,6 +94,12 @@ class kernel final : public backend {
     if (std::exchange(available_.registered_ring, false)) io_uring_unregister_ring_fd(&ring_);
   }
 
+  bool reserve(unsigned requests) noexcept override {
+    if (inherited() || io_uring_sq_space_left(&ring_) >= requests) return true;
+    submit();
+    return io_uring_sq_space_left(&ring_) >= requests;
+  }
+
   bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
     if (inherited()) return true;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
@@ -151,6 +157,7 @@ class kernel final : public backend {
 
   [[nodiscard]] const features& available() const noexcept override { return available_; }
   [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+  [[nodiscard]] unsigned entries() const noexcept override { return ring_.sq.ring_entries; }
   [[nodiscard]] bool inherited() const noexcept override { return process_ != this_process(); }
 
  private:

@@ -27,6 +27,12 @@ request request::from(const io_uring_sqe& entry) noexcept {
   return made;
 }
 
+request request::linked() const noexcept {
+  request made = *this;
+  made.entry().flags |= IOSQE_IO_LINK;
+  return made;
+}
+
 request request::nop() noexcept {
   static_assert(offsetof(io_uring_sqe, opcode) == 0);
   static_assert([] {

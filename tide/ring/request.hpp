@@ -51,6 +51,8 @@ class request {
   /// Asks to cancel everything under way on the ring.
   static request cancel_everything() noexcept;
 
+  /// The same, followed by the next request that is pushed, which begins when this one has succeeded (IOSQE_IO_LINK).
+  [[nodiscard]] request linked() const noexcept;
   /// True if a positive result is a number of bytes: for reads, writes, sends and receives.
   [[nodiscard]] bool moves_bytes() const noexcept {
     return (byte_movers >> (static_cast<unsigned>(bytes_.front()) & 63U) & 1U) != 0;

@@ -31,7 +31,7 @@ ring::ring(std::unique_ptr<backend> behind) : backend_(std::move(behind)) {
 
 ring::~ring() { assert(in_flight_ == 0 && "an operation outlives its ring"); }
 
-void ring::start(operation& op, const request& what) {
+std::uint32_t ring::occupy(operation& op) {
   assert(!op.in_flight());
   std::uint32_t index = free_;
   if (index != 0) {
@@ -44,9 +44,52 @@ void ring::start(operation& op, const request& what) {
   mine.owner = &op;
   mine.cancel_requested = false;
   mine.in_line = false;
+  mine.next_in_chain = 0;
+  mine.last = true;
   op.token_ = make_token(index, mine.generation);
   ++in_flight_;
+  return index;
+}
+
+void ring::release(slot& ended) noexcept {
+  ended.owner->token_ = 0;
+  ended.owner = nullptr;
+  ++ended.generation;
+  if (ended.generation == 0) ended.generation = 1;
+  ended.next_free = free_;
+  free_ = static_cast<std::uint32_t>(&ended - slots_.data());
+  --in_flight_;
+}
+
+void ring::start(operation& op, const request& what) {
+  occupy(op);
   push(what, op.token_, false);
+}
+
+result<> ring::start_chain(std::span<const link> links) {
+  if (links.empty() || links.size() > backend_->entries()) return fail_errno(EINVAL);
+  const auto size = static_cast<unsigned>(links.size());
+  std::uint32_t first = 0;
+  std::uint32_t before = 0;
+  for (const link& each : links) {
+    const std::uint32_t index = occupy(*each.who);
+    if (before == 0) first = index;
+    if (before != 0) slots_[before].next_in_chain = index;
+    slots_[index].last = &each == &links.back();
+    slots_[index].next_in_chain = first;
+    before = index;
+  }
+  const bool room = backlog_.empty() && backend_->reserve(size);
+  for (unsigned i = 0; i < size; ++i) {
+    const bool last = i + 1 == size;
+    const request what = last ? links[i].what : links[i].what.linked();
+    if (room) {
+      backend_->push(what, links[i].who->token_, !last);  // there is room: reserve said so
+    } else {
+      line_up(what, links[i].who->token_, !last, size - i);
+    }
+  }
+  return {};
 }
 
 void ring::start_detached(const request& what) { push(what, 0, true); }
@@ -56,16 +99,50 @@ void ring::cancel(operation& op) {
   slot& mine = slots_[static_cast<std::uint32_t>(op.token_)];
   if (mine.cancel_requested) return;
   mine.cancel_requested = true;
+  if (mine.next_in_chain != 0) return cancel_chain(static_cast<std::uint32_t>(op.token_));
   if (!mine.in_line) return push(request::cancel(op.token_), 0, true);
   cancelled_in_line_.push_back(op.token_);  // reap tells it: never from inside this call
+}
+
+void ring::cancel_chain(std::uint32_t last) {
+  assert(slots_[last].last && "the last of a chain is cancelled for all of it");
+  const std::uint64_t token = slots_[last].owner->token_;
+  unsigned links = 0;
+  for (std::uint32_t each = slots_[last].next_in_chain;; each = slots_[each].next_in_chain) {
+    ++links;
+    slots_[each].cancel_requested = true;
+    if (each == last) break;
+  }
+  if (slots_[last].in_line) return cancelled_in_line_.push_back(token);
+  // A cancel that comes when one link has ended and the next has not begun finds neither; at the next turn it does. There
+  // are no more of such moments than links.
+  insisting_.push_back({token, links});
+}
+
+void ring::insist() {
+  std::vector<insistence> again;
+  again.swap(insisting_);
+  for (insistence& each : again) {
+    if (find(each.token) == nullptr) continue;
+    const auto last = static_cast<std::uint32_t>(each.token);
+    for (std::uint32_t member = slots_[last].next_in_chain;; member = slots_[member].next_in_chain) {
+      push(request::cancel(slots_[member].owner->token_), 0, true);
+      if (member == last) break;
+    }
+    if (--each.turns > 0) insisting_.push_back(each);
+  }
 }
 
 void ring::cancel_everything() { push(request::cancel_everything(), 0, true); }
 
 void ring::push(const request& what, std::uint64_t token, bool quiet) {
   if (backlog_.empty() && backend_->push(what, token, quiet)) return;
+  line_up(what, token, quiet, 1);
+}
+
+void ring::line_up(const request& what, std::uint64_t token, bool quiet, unsigned together) {
   ++backend_->count_.backlogged;
-  backlog_.push_back({what, token, quiet});
+  backlog_.push_back({what, token, quiet, together});
   if (token != 0) slots_[static_cast<std::uint32_t>(token)].in_line = true;
 }
 
@@ -74,6 +151,7 @@ void ring::push_backlog() {
     const waiting& first = backlog_.front();
     slot* const mine = first.token == 0 ? nullptr : find(first.token);
     const bool wanted = first.token == 0 || (mine != nullptr && !mine->cancel_requested);
+    if (wanted && first.together > 1 && !backend_->reserve(first.together)) return;
     if (wanted && !backend_->push(first.what, first.token, first.quiet)) return;
     if (wanted && mine != nullptr) mine->in_line = false;
     backlog_.pop_front();
@@ -82,7 +160,8 @@ void ring::push_backlog() {
 
 void ring::turn(std::int64_t wait_ns) {
   if (!backlog_.empty()) push_backlog();
-  if (!backlog_.empty() || !cancelled_in_line_.empty()) wait_ns = std::min<std::int64_t>(wait_ns, 0);
+  if (!insisting_.empty()) insist();
+  if (!backlog_.empty() || !cancelled_in_line_.empty() || !insisting_.empty()) wait_ns = std::min<std::int64_t>(wait_ns, 0);
   backend_->enter(wait_ns);
 }
 
@@ -120,16 +199,23 @@ void ring::deliver(std::uint64_t token, completion said) {
     return;
   }
   operation& op = *mine->owner;
-  if (!said.more()) {
-    mine->owner = nullptr;
-    ++mine->generation;
-    if (mine->generation == 0) mine->generation = 1;
-    mine->next_free = free_;
-    free_ = static_cast<std::uint32_t>(token);
-    --in_flight_;
-    op.token_ = 0;
-  }
+  if (said.more()) return op.complete(said);
+  operation* const last = mine->next_in_chain != 0 ? end_chain(*mine) : nullptr;
+  release(*mine);
   op.complete(said);
+  if (last != nullptr) last->complete({.result = -ECANCELED, .flags = 0});
+}
+
+/// Ends the others of its chain. Returns the last of it, unless that is this one.
+operation* ring::end_chain(slot& ended) noexcept {
+  operation* last = nullptr;
+  for (slot* each = &slots_[ended.next_in_chain]; each != &ended;) {
+    slot* const next = &slots_[each->next_in_chain];
+    if (each->last) last = each->owner;
+    release(*each);
+    each = next;
+  }
+  return last;
 }
 
 }  // namespace tide::ring

@@ -15,6 +15,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <tide/base/result.hpp>
@@ -43,6 +44,15 @@ class ring {
 
   /// Begins an operation, which is not in flight. Its completions arrive through reap, never from inside this call.
   void start(operation& op, const request& what);
+  struct link {
+    operation* who;
+    request what;
+  };
+  /// Begins operations each of which waits for the success of the one before; a short transfer is no success. They go to the
+  /// kernel together. The chain has one completion: the last one's own; or, when one before it fails, that one's, and then
+  /// the last is told -ECANCELED. Those who are told nothing end with the last. To cancel() the last cancels the chain.
+  /// Errors: std::errc::invalid_argument: no link, or more than the submission queue has entries.
+  result<> start_chain(std::span<const link> links);
   /// Hands over a request that nobody waits for; success is silent, failure is dropped. For close and the like.
   void start_detached(const request& what);
   /// Asks for an end: the last completion still comes, as the operation's own result or -ECANCELED. Idempotent; does
@@ -56,7 +66,9 @@ class ring {
   /// The same, then waits until a completion is there or `wait_ns` nanoseconds have passed. Returns early on a signal.
   void submit_and_wait(std::int64_t wait_ns) { turn(wait_ns); }
   /// True if submit and reap would find something to do beside what was started. A few loads: for loops that wait.
-  [[nodiscard]] bool has_work() noexcept { return !cancelled_in_line_.empty() || backend_->has_work(); }
+  [[nodiscard]] bool has_work() noexcept {
+    return !cancelled_in_line_.empty() || !insisting_.empty() || backend_->has_work();
+  }
   /// Delivers the completions that are there, at most one queue's worth. Returns how many.
   std::size_t reap();
 
@@ -75,17 +87,30 @@ class ring {
     operation* owner = nullptr;
     std::uint32_t generation = 1;
     std::uint32_t next_free = 0;
+    std::uint32_t next_in_chain = 0;  // a circle of slots; 0: no chain
     bool cancel_requested = false;
     bool in_line = false;  // the request waits in backlog_
+    bool last = true;      // of its chain
   };
   struct waiting {
     request what;
     std::uint64_t token;
     bool quiet;
+    unsigned together;  // with so many of those behind it, itself included
   };
+  struct insistence {
+    std::uint64_t token;
+    unsigned turns;
+  };
+  std::uint32_t occupy(operation& op);
+  void release(slot& ended) noexcept;
   void turn(std::int64_t wait_ns);
   void push(const request& what, std::uint64_t token, bool quiet);
+  void line_up(const request& what, std::uint64_t token, bool quiet, unsigned together);
   void push_backlog();
+  void cancel_chain(std::uint32_t last);
+  void insist();
+  operation* end_chain(slot& ended) noexcept;
   [[nodiscard]] slot* find(std::uint64_t token) noexcept;  // nullptr: its operation has ended
   void deliver(std::uint64_t token, completion said);
 
@@ -95,6 +120,7 @@ class ring {
   std::size_t in_flight_ = 0;
   std::deque<waiting> backlog_;  // allocates only while the submission queue is full; cancelled ones are skipped in turn
   std::vector<std::uint64_t> cancelled_in_line_;  // tokens cancelled before the kernel ever saw them
+  std::vector<insistence> insisting_;             // chains whose cancel may have come between two of their links
 };
 
 }  // namespace tide::ring

@@ -43,9 +43,13 @@ class unkind final : public backend {
   result<> enable() noexcept override { return behind_->enable(); }
   void disable() noexcept override { behind_->disable(); }
 
+  bool reserve(unsigned requests) noexcept override { return !chance(no_room) && behind_->reserve(requests); }
+
   bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
-    if (chance(no_room)) return false;
     io_uring_sqe entry = what.entry();
+    const bool follows = std::exchange(in_chain_, (entry.flags & IOSQE_IO_LINK) != 0);
+    if (follows || in_chain_) return forward(what, token, quiet);  // who follows counts on how this one really ends
+    if (chance(no_room)) return false;
     if (entry.opcode == IORING_OP_ASYNC_CANCEL) {
       if (token != 0) barriers_.push_back(token);
       if (!chance(late_cancel)) return forward(what, token, quiet);
@@ -102,6 +106,7 @@ class unkind final : public backend {
   void unregister_buffers(std::uint16_t group) noexcept override { behind_->unregister_buffers(group); }
   [[nodiscard]] const features& available() const noexcept override { return behind_->available(); }
   [[nodiscard]] int descriptor() const noexcept override { return behind_->descriptor(); }
+  [[nodiscard]] unsigned entries() const noexcept override { return behind_->entries(); }
   [[nodiscard]] bool inherited() const noexcept override { return behind_->inherited(); }
 
  private:
@@ -155,6 +160,7 @@ class unkind final : public backend {
   std::vector<std::uint64_t> barriers_;  // of cancels that somebody waits for
   std::size_t settled_ = 0;              // of chosen_, so many may not be overtaken
   bool taking_ = false;
+  bool in_chain_ = false;                // the next request follows this one
 };
 
 }  // namespace
