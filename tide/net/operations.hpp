@@ -60,7 +60,7 @@ class read_operation : public io_operation, private detail::reader {
   read_operation(int fd, detail::receiver_ptr& from, bytes_span into) noexcept
       : io_operation(ring::request::receive(fd, into)), from_(&from), into_(into) {}
   read_operation(read_operation&& other) noexcept
-      : io_operation(std::move(other)), reader(), from_(other.from_), into_(other.into_) {}
+      : io_operation(static_cast<io_operation&&>(other)), reader(), from_(other.from_), into_(other.into_) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
@@ -73,7 +73,7 @@ class read_operation : public io_operation, private detail::reader {
 
  protected:
   bool start(std::coroutine_handle<> caller, cancel_node& node) {
-    if (*from_ && (*from_)->active()) return join(caller, node);
+    if (shares()) return join(caller, node);
     return begin(caller, node);
   }
   void set_bytes(int fd, bytes_span into) noexcept {
@@ -87,6 +87,13 @@ class read_operation : public io_operation, private detail::reader {
   void received_later() noexcept override { finish_later({.result = -ECANCELED, .flags = 0}); }
   void on_cancel() noexcept override;
 
+ protected:
+  /// True if bytes come by the stream's receiver, so that a plain receive would take others out of their order.
+  [[nodiscard]] bool shares() const noexcept { return *from_ && (*from_)->active(); }
+  /// Receives, from complete().
+  void receive_now() noexcept;
+
+ private:
   detail::receiver_ptr* from_;
   bytes_span into_;
 };
@@ -138,7 +145,7 @@ class write_given_operation : public write_operation {
  public:
   write_given_operation(int fd, B&& buffer) noexcept : write_operation(fd, {}), buffer_(std::move(buffer)) {}
   write_given_operation(write_given_operation&& other) noexcept
-      : write_operation(std::move(other)), buffer_(std::move(other.buffer_)) {}
+      : write_operation(static_cast<write_operation&&>(other)), buffer_(std::move(other.buffer_)) {}
   bool await_ready() const noexcept { return std::ranges::empty(buffer_); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
@@ -150,6 +157,38 @@ class write_given_operation : public write_operation {
   B buffer_;
 };
 
+/// A send and, once it is whole, the receive behind it: one submission and one completion where nothing goes wrong.
+class exchange_operation : public read_operation {
+ public:
+  exchange_operation(int fd, detail::receiver_ptr& from, bytes_view request, bytes_span into) noexcept
+      : read_operation(fd, from, into), fd_(fd), left_(request) {}
+  exchange_operation(exchange_operation&& other) noexcept
+      : read_operation(static_cast<read_operation&&>(other)), fd_(other.fd_), left_(other.left_) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    return start_both(caller, caller.promise().node());
+  }
+
+ private:
+  /// Hears of failures only.
+  class sender final : public ring::operation {
+   public:
+    void complete(ring::completion said) noexcept override { result = said.result; }
+    std::int32_t result = 0;
+  };
+
+  bool start_both(std::coroutine_handle<> caller, cancel_node& node);
+  void chain();
+  void complete(ring::completion said) noexcept override;
+  void sent(std::int32_t result) noexcept;
+
+  int fd_;
+  bytes_view left_;       // to send
+  bool alone_ = false;    // the send has no receive behind it: a receiver brings the answer
+  sender sender_;
+};
+
 /// One sendmsg of several pieces.
 class write_some_operation : public io_operation {
  public:
@@ -159,7 +198,7 @@ class write_some_operation : public io_operation {
     message_.msg_iovlen = pieces.size();
   }
   write_some_operation(write_some_operation&& other) noexcept
-      : io_operation(std::move(other)), fd_(other.fd_), message_(other.message_) {}
+      : io_operation(static_cast<io_operation&&>(other)), fd_(other.fd_), message_(other.message_) {}
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     request_ = ring::request::send_message(fd_, &message_, false);

@@ -186,6 +186,57 @@ void read_operation::on_cancel() noexcept {
   finish_later({.result = -ECANCELED, .flags = 0});
 }
 
+void read_operation::receive_now() noexcept {
+  if (shares()) {
+    detail::receiver& from = **from_;
+    if (from.ready()) return finish({.result = from.take_into(into_), .flags = 0});
+    if (!cancel_requested() && from.pause(*this)) return;
+  }
+  if (!restart(request_)) finish({.result = -ECANCELED, .flags = 0});
+}
+
+bool exchange_operation::start_both(std::coroutine_handle<> caller, cancel_node& node) {
+  if (left_.empty()) return start(caller, node);
+  if (node.requested()) return begin(caller, node);
+  attach(caller, node);
+  alone_ = shares();
+  chain();
+  return true;
+}
+
+void exchange_operation::chain() {
+  ring::ring& on = home().ring();
+  if (alone_) return on.start(*this, ring::request::send(fd_, left_, true));
+  const ring::ring::link links[] = {{&sender_, ring::request::send(fd_, left_, true)}, {this, request_}};
+  sender_.result = 0;
+  if (!on.start_chain(links)) {  // a ring of one entry
+    alone_ = true;
+    on.start(*this, ring::request::send(fd_, left_, true));
+  }
+}
+
+void exchange_operation::complete(ring::completion said) noexcept {
+  if (left_.empty()) return read_operation::complete(said);
+  if (alone_) return sent(said.result);
+  if (said.result == -ECANCELED && sender_.result != 0) return sent(sender_.result);
+  if (said.result == -ECANCELED) return finish(said);
+  queue().count_bytes(left_.size());  // a receive that ends says that all was sent
+  left_ = {};
+  read_operation::complete(said);
+}
+
+/// The send has ended without a receive behind it.
+void exchange_operation::sent(std::int32_t result) noexcept {
+  if (result > 0) {
+    queue().count_bytes(static_cast<std::size_t>(result));
+    left_ = left_.subspan(static_cast<std::size_t>(result));
+  }
+  if (left_.empty()) return receive_now();
+  if (result < 0 && result != -EINTR) return finish({.result = result, .flags = 0});
+  if (cancel_requested()) return finish({.result = -ECANCELED, .flags = 0});
+  chain();
+}
+
 void write_operation::complete(ring::completion said) noexcept {
   if (said.result > 0 || said.result == -EINTR) {
     left_ = left_.subspan(static_cast<std::size_t>(std::max(said.result, 0)));

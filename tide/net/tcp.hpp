@@ -70,7 +70,13 @@ class tcp_stream {
   template <class B>
     requires io_buffer<B> && (!std::is_lvalue_reference_v<B>) && (!std::is_const_v<B>)
   [[nodiscard]] write_given_operation<B> write_all(B&& buffer) {
-    return write_given_operation<B>(fd_, std::move(buffer));
+    return write_given_operation<B>(fd_, std::forward<B>(buffer));
+  }
+  /// Sends all of `request`, then receives into `into`: auto size = co_await exchange(question, answer). One submission and
+  /// one wake where write_all and read_some need two of each. Both are lent. After an error or a cancel nobody knows how much
+  /// of `request` the peer has got.
+  [[nodiscard]] exchange_operation exchange(bytes_view request, bytes_span into) noexcept {
+    return {fd_, receiver_, request, into};
   }
   /// One send of several pieces, as much as the socket takes; gives the bytes written. The caller keeps pieces and what they
   /// point to alive. At most IOV_MAX (1024) pieces.
