@@ -184,8 +184,8 @@ class exchange_operation : public read_operation {
   void sent(std::int32_t result) noexcept;
 
   int fd_;
-  bytes_view left_;       // to send
-  bool alone_ = false;    // the send has no receive behind it: a receiver brings the answer
+  bytes_view left_;     // to send
+  bool alone_ = false;  // the send has no receive behind it: a receiver brings the answer
   sender sender_;
 };
 

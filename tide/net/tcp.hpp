@@ -73,8 +73,8 @@ class tcp_stream {
     return write_given_operation<B>(fd_, std::forward<B>(buffer));
   }
   /// Sends all of `request`, then receives into `into`: auto size = co_await exchange(question, answer). One submission and
-  /// one wake where write_all and read_some need two of each. Both are lent. After an error or a cancel nobody knows how much
-  /// of `request` the peer has got.
+  /// one wake where write_all and read_some need two of each. Both are lent. After an error or a cancel nobody knows how
+  /// much of `request` the peer has got.
   [[nodiscard]] exchange_operation exchange(bytes_view request, bytes_span into) noexcept {
     return {fd_, receiver_, request, into};
   }

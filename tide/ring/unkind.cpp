@@ -160,7 +160,7 @@ class unkind final : public backend {
   std::vector<std::uint64_t> barriers_;  // of cancels that somebody waits for
   std::size_t settled_ = 0;              // of chosen_, so many may not be overtaken
   bool taking_ = false;
-  bool in_chain_ = false;                // the next request follows this one
+  bool in_chain_ = false;  // the next request follows this one
 };
 
 }  // namespace
