@@ -95,6 +95,7 @@ class simulated_backend final : public tide::ring::backend {
   }
   void unregister_buffers(std::uint16_t) noexcept override {}
   [[nodiscard]] const tide::ring::features& available() const noexcept override { return none_; }
+  tide::result<> announce_by(int) noexcept override { return {}; }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }
   [[nodiscard]] unsigned entries() const noexcept override { return how_.room; }
   /// Chains that came in pieces.

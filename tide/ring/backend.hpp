@@ -66,6 +66,10 @@ class backend {
   virtual result<> register_buffers(std::uint16_t group, void* memory, unsigned entries) noexcept = 0;
   virtual void unregister_buffers(std::uint16_t group) noexcept = 0;
 
+  /// From now on `eventfd` is counted up whenever enter() and take() may find something. On the driving thread. (Polling the
+  /// ring's own descriptor does not do: work that is deferred to this thread wakes nobody there.)
+  virtual result<> announce_by(int eventfd) noexcept = 0;
+
   [[nodiscard]] virtual const features& available() const noexcept = 0;
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
   /// How many requests the submission queue holds.

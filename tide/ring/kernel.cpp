@@ -155,6 +155,11 @@ class kernel final : public backend {
 
   void unregister_buffers(std::uint16_t group) noexcept override { io_uring_unregister_buf_ring(&ring_, group); }
 
+  result<> announce_by(int eventfd) noexcept override {
+    if (const int error = io_uring_register_eventfd(&ring_, eventfd); error < 0) return fail_errno(error);
+    return {};
+  }
+
   [[nodiscard]] const features& available() const noexcept override { return available_; }
   [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
   [[nodiscard]] unsigned entries() const noexcept override { return ring_.sq.ring_entries; }

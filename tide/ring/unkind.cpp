@@ -105,6 +105,7 @@ class unkind final : public backend {
   }
   void unregister_buffers(std::uint16_t group) noexcept override { behind_->unregister_buffers(group); }
   [[nodiscard]] const features& available() const noexcept override { return behind_->available(); }
+  result<> announce_by(int eventfd) noexcept override { return behind_->announce_by(eventfd); }
   [[nodiscard]] int descriptor() const noexcept override { return behind_->descriptor(); }
   [[nodiscard]] unsigned entries() const noexcept override { return behind_->entries(); }
   [[nodiscard]] bool inherited() const noexcept override { return behind_->inherited(); }

@@ -28,11 +28,8 @@ std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
 
 }  // namespace
 
-struct executor::running {
-  explicit running(executor& here) noexcept : before(current_executor) { current_executor = &here; }
-  ~running() { current_executor = before; }
-  executor* before;
-};
+executor::running::running(executor& here) noexcept : before(current_executor) { current_executor = &here; }
+executor::running::~running() { current_executor = before; }
 
 /// Keeps one wait for the mailbox in the kernel: on its futex word, or on an eventfd where the kernel has no futex
 /// operation.
@@ -200,13 +197,17 @@ void executor::fire_timers() {
 template <class Ended>
 void executor::turn_until(Ended ended) {
   while (!ended()) {
-    ++turns_;
-    box_->run_posted();
-    queues_.run();
-    for (const service_entry& each : services_) each.made->turn();
-    if (!timers_.empty()) fire_timers();
+    turn();
     if (!ended()) exchange_with_kernel();  // never park when there is nothing left to wait for
   }
+}
+
+void executor::turn() {
+  ++turns_;
+  box_->run_posted();
+  queues_.run();
+  for (const service_entry& each : services_) each.made->turn();
+  if (!timers_.empty()) fire_timers();
 }
 
 void executor::exchange_with_kernel() {
@@ -251,9 +252,11 @@ bool executor::spin() {
   }
 }
 
+void executor::await_wake() { wake_->arm(*ring_); }
+
 void executor::park() {
   ++parks_;
-  wake_->arm(*ring_);
+  await_wake();
   queues_.begin_sleep();
   ring_->submit_and_wait(until_timer().count());
   queues_.end_sleep();
@@ -263,6 +266,14 @@ void executor::park() {
 void executor::run_main(task<void> main, const bool& done) {
   const running here(*this);
   const detail::thread_setup setup(name_, cpus_);
+  begin(std::move(main));
+  turning_ = true;
+  guarded([&] { turn_until([&] { return done; }); });
+  join_root();
+  finish();
+}
+
+void executor::begin(task<void> main) {
   for (ring::ring* each : {ring_.get(), polled_.get()}) {
     if (each == nullptr) continue;
     if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
@@ -270,29 +281,39 @@ void executor::run_main(task<void> main, const bool& done) {
   queues_.begin_run();
   root_ = std::make_unique<scope>(queues_.standard(), nullptr);
   root_->spawn(std::move(main));
-  std::exception_ptr failed;  // thrown by posted work, which belongs to no task
-  const auto guarded = [&](auto&& loop) {
-    for (bool again = true; again;) {
-      try {
-        loop();
-        again = false;
-      } catch (...) {
-        if (ring_->behind().inherited()) abandon();
-        if (!failed) failed = std::current_exception();
-        root_->cancel();
-      }
+}
+
+template <class Loop>
+void executor::guarded(Loop loop) {
+  for (bool again = true; again;) {
+    try {
+      loop();
+      again = false;
+    } catch (...) {
+      work_threw();
     }
-  };
+  }
+}
+
+void executor::work_threw() {
+  if (ring_->behind().inherited()) abandon();
+  if (!failed_) failed_ = std::current_exception();
+  root_->cancel();
+}
+
+void executor::join_root() {
   turning_ = true;
-  guarded([&] { turn_until([&] { return done; }); });
   root_->cancel();
   guarded([&] { turn_until([&] { return root_->size() == 0; }); });
   turning_ = false;
-  if (!failed) failed = std::exchange(root_->error_, {});
+}
+
+void executor::finish() {
+  if (!failed_) failed_ = std::exchange(root_->error_, {});
   drain();
   root_.reset();
   queues_.end_run();
-  if (failed) std::rethrow_exception(failed);
+  if (failed_) std::rethrow_exception(std::exchange(failed_, {}));
 }
 
 /// In a child that a task has forked: what there is belongs to the parent, whose queues and threads these are. It is left as

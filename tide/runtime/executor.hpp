@@ -47,6 +47,7 @@ class timer : public heap_hook {
 
  private:
   friend class executor;
+  friend class guest;
   friend struct sooner;
   /// Called once the clock has reached the deadline, never before. The timer is no longer armed.
   virtual void expired() noexcept = 0;
@@ -181,10 +182,15 @@ class executor {
   }
 
  private:
+  friend class guest;
   friend class scope;
   class wake_operation;
   class message_operation;
-  struct running;  // marks the thread's current executor for the time of a run
+  struct running {  // marks the thread's current executor for the time of a run
+    explicit running(executor& here) noexcept;
+    ~running();
+    executor* before;
+  };
 
   executor(std::unique_ptr<ring::ring> made, const options& wanted);
   template <class Ended>
@@ -195,6 +201,14 @@ class executor {
   [[nodiscard]] std::chrono::nanoseconds until_timer() const noexcept;
   void fire_timers();
   void run_main(task<void> main, const bool& done);
+  void begin(task<void> main);
+  void turn();
+  void join_root();
+  void await_wake();
+  template <class Loop>
+  void guarded(Loop loop);
+  void work_threw();  // in a catch block
+  void finish();
   void drain() noexcept;
   void empty_rings() noexcept;
   static void empty(ring::ring& which) noexcept;
@@ -230,6 +244,7 @@ class executor {
   };
   std::vector<service_entry> services_;
   std::unique_ptr<scope> root_;
+  std::exception_ptr failed_;  // thrown by posted work, which belongs to no task
   std::function<void(std::exception_ptr)> on_exception_;
 };
 
