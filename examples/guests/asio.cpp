@@ -10,7 +10,8 @@ namespace {
 /// Watches a guest for a context, from its construction until the guest has ended.
 class bridge {
  public:
-  bridge(asio::io_context& context, tide::guest& guest) : guest_(guest), watched_(context, guest.descriptor()), timer_(context) {
+  bridge(asio::io_context& context, tide::guest& guest)
+      : guest_(guest), watched_(context, guest.descriptor()), timer_(context) {
     asio::post(context, [this] { visit(); });
     watch();
   }

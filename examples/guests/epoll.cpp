@@ -14,7 +14,8 @@ int main() {
   const auto guest = visitor::arrive();
   const tide::descriptor loop(::epoll_create1(EPOLL_CLOEXEC));
   const tide::descriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-  const itimerspec every{.it_interval = {.tv_sec = 0, .tv_nsec = 1'000'000}, .it_value = {.tv_sec = 0, .tv_nsec = 1'000'000}};
+  const itimerspec every{.it_interval = {.tv_sec = 0, .tv_nsec = 1'000'000},
+                         .it_value = {.tv_sec = 0, .tv_nsec = 1'000'000}};
   ::timerfd_settime(timer.get(), 0, &every, nullptr);
   for (const int fd : {guest->descriptor(), timer.get()}) {
     epoll_event wanted{.events = EPOLLIN, .data = {.fd = fd}};

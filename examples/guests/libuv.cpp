@@ -37,7 +37,8 @@ class bridge {
     }
     uv_timer_stop(&timer_);
     uv_update_time(timer_.loop);  // the loop's clock is that of its turn's beginning
-    if (const int wait = guest_.timeout_ms(); wait >= 0) uv_timer_start(&timer_, on_time, static_cast<std::uint64_t>(wait), 0);
+    if (const int wait = guest_.timeout_ms(); wait >= 0)
+      uv_timer_start(&timer_, on_time, static_cast<std::uint64_t>(wait), 0);
   }
   tide::guest& guest_;
   uv_poll_t poll_{};

@@ -29,6 +29,7 @@ class waiter : public list_hook {
 class cancel_node : public list_hook {
  public:
   /// A child of `parent`, which outlives it, in its queue. A child of a cancelled parent begins cancelled.
+  // NOLINTNEXTLINE(google-explicit-constructor): a child of the other, which nobody shall get by copying
   explicit cancel_node(cancel_node& parent) noexcept : cancel_node(parent.queue(), &parent) {}
   /// The same in another queue of the same executor; nullptr for a root.
   cancel_node(task_queue& queue, cancel_node* parent) noexcept : queue_(&queue), home_(&queue.home()) {
