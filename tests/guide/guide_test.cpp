@@ -1,5 +1,5 @@
 // The pieces of code in docs/guide are cut from programs that compile: each ```cpp block stands, line by line, in the
-// program of examples/guide that its page names last before it.
+// program of examples that its page names last before it.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -24,7 +24,7 @@ TEST(Guide, EveryPieceOfCodeStandsInAProgramThatRuns) {
     std::string piece;
     bool inside = false;
     for (std::string line; std::getline(lines, line);) {
-      constexpr std::string_view link = "(../../examples/guide/";
+      constexpr std::string_view link = "(../../examples/";
       if (const auto at = line.find(link); at != line.npos && line.find(".cpp)", at) != line.npos) {
         program = line.substr(at + link.size(), line.find(')', at + link.size()) - at - link.size());
       }
@@ -34,7 +34,7 @@ TEST(Guide, EveryPieceOfCodeStandsInAProgramThatRuns) {
       } else if (inside && line == "```") {
         inside = false;
         ++pieces;
-        EXPECT_NE(read(root / "examples/guide" / program).find(piece), std::string::npos)
+        EXPECT_NE(read(root / "examples" / program).find(piece), std::string::npos)
             << page.path().filename() << ": not in " << program << ":\n"
             << piece;
       } else if (inside) {
