@@ -158,6 +158,18 @@ TEST(Spin, ThatFindsNothingSleepsAndIsWoken) {
   EXPECT_GE(executor->count().parks, 1u);
 }
 
+TEST(Spin, ACallIsHeardOnceAndThenItSleeps) {
+  if (std::thread::hardware_concurrency() == 1 || tide::cpu_quota()) GTEST_SKIP() << "nobody spins here";
+  auto executor = make_executor({.spin_before_park = 1us});
+  executor->run([&](tide::scope&) -> tide::task<> {
+    for (int i = 0; i < 10; ++i) {
+      executor->handle().wake();
+      EXPECT_TRUE(co_await tide::sleep(1ms));
+    }
+  });
+  EXPECT_GE(executor->count().parks, 1u);
+}
+
 TEST(Spin, IsOffByDefault) { EXPECT_EQ(count_of_one_post(0ns).spin_hits + count_of_one_post(0ns).spin_misses, 0u); }
 
 TEST(Spin, EndsWithATimerAndWithACompletion) {

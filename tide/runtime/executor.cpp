@@ -20,6 +20,9 @@ thread_local executor* current_executor = nullptr;
 /// Wakes through the rings between two looks at the kernel; what is beyond rings the bell.
 constexpr int messages_at_once = 8;
 
+/// For work, between two looks at the clock.
+constexpr int looks_at_once = 4;
+
 /// Looking for work where CPU time is rationed takes it from the work, and with one CPU from whoever would bring some.
 std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
   const bool useless = wanted.count() > 0 && (std::thread::hardware_concurrency() == 1 || cpu_quota());
@@ -60,6 +63,7 @@ class executor::message_operation final : public ring::operation {
   void complete(ring::completion said) noexcept override {
     if (said.result < 0) there_->ring_the_bell();  // no memory for it there, or cancelled at our end
     std::exchange(there_, {})->sender_left();
+    --from_.messages_under_way_;
     next_ = std::move(from_.messaging_);
     from_.messaging_.reset(this);
   }
@@ -168,6 +172,7 @@ void executor::message(std::shared_ptr<detail::mailbox> there) noexcept {
   std::unique_ptr<message_operation> one = std::move(messaging_);
   messaging_ = std::move(one->next_);
   ++messages_;
+  ++messages_under_way_;
   const std::shared_ptr<detail::mailbox> also = there;
   const auto refused = ring_->count().refused;
   one.release()->send(std::move(there));  // its completion takes it back
@@ -240,15 +245,19 @@ bool executor::spin() {
   if (looked_.count() == 0) return false;
   ring_->submit();
   const auto limit = std::min(looked_, until_timer());
+  const bool own_message = messages_under_way_ != 0;  // whose end comes at once, and tells nothing of how long waits are
   while (true) {
-    const bool found = ring_->has_work() || box_->was_called();
+    bool found = false;
+    for (int i = 0; i < looks_at_once && !found; ++i) {
+      found = ring_->has_work() || box_->take_call();
+      if (!found) detail::pause();
+    }
     const auto passed = clock::now() - idle_since_;
     if (found || (passed >= limit && limit < looked_)) {  // a timer is something to do as well
-      spin_.hit(passed);
+      if (!own_message) spin_.hit(passed);
       return true;
     }
     if (passed >= limit) return false;
-    detail::pause();
   }
 }
 

@@ -231,6 +231,7 @@ class executor {
   std::uint64_t turns_ = 0;
   std::uint64_t parks_ = 0;
   std::uint64_t messages_ = 0;
+  int messages_under_way_ = 0;
   bool turning_ = false;                          // the ring will be looked at again
   std::unique_ptr<message_operation> messaging_;  // those that are not in flight, a list
   std::shared_ptr<detail::mailbox> box_;

@@ -12,12 +12,12 @@
 
 // SAFETY (for every atomic in this file): posted_ is a stack that only grows by compare-and-swap and is only emptied whole
 // by exchange, so no node is ever taken while another thread can still look at it. Whoever leaves something (here or
-// elsewhere) exchanges word_ to `called` afterwards. The executor parks only by turning `awake` into `parked`: a call since
-// it was last awake makes that fail, and whichever exchange takes the call away synchronises with it, so that the turn that
-// follows sees what was left: a wake is never lost. senders_ counts who may still name the ring's descriptor to the kernel:
-// whoever sends counts itself first and then finds the executor parked, so the executor, which ends later, finds it counted.
-// Whoever brings the count to nothing takes buried_ by exchange, so the ring ends once. The closed mark is an address that
-// no node has and is never followed.
+// elsewhere) makes word_ `called` afterwards, or finds it so, not taken away yet. The executor parks only by turning `awake`
+// into `parked`: a call since it was last awake makes that fail, and whichever exchange takes the call away synchronises
+// with it, so that the turn that follows sees what was left: a wake is never lost. senders_ counts who may still name the
+// ring's descriptor to the kernel: whoever sends counts itself first and then finds the executor parked, so the executor,
+// which ends later, finds it counted. Whoever brings the count to nothing takes buried_ by exchange, so the ring ends once.
+// The closed mark is an address that no node has and is never followed.
 
 namespace tide::detail {
 
@@ -74,8 +74,10 @@ bool mailbox::post(mailbox_entry& entry) noexcept {
 
 void mailbox::wake() noexcept {
   if (process_ != ring::this_process()) return;
+  const std::uint32_t seen = word_.load();
+  if (seen == called) return;  // and not heard yet: whoever hears it finds what was left
   executor* const here = executor::current();
-  if (here != nullptr && word_.load() == parked && here->can_message(*this)) {
+  if (here != nullptr && seen == parked && here->can_message(*this)) {
     senders_.fetch_add(1);
     if (word_.exchange(called) == parked) return here->message(shared_from_this());
     return sender_left();
@@ -112,7 +114,7 @@ void mailbox::run_posted() {
 }
 
 void mailbox::take_posted() noexcept {
-  if (posted_.load(std::memory_order_relaxed) == nullptr) return;
+  if (posted_.load() == nullptr) return;  // in one order with word_: see the top
   mailbox_entry* list = posted_.exchange(nullptr);
   while (list != nullptr) {  // newest first to oldest first
     mailbox_entry* next = list->next_;

@@ -60,8 +60,8 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
   // The executor's thread.
   /// Runs what was left, in the order it was left. An exception of the work comes out; the rest runs at the next call.
   void run_posted();
-  /// True if somebody called since the last time. For loops that wait.
-  [[nodiscard]] bool was_called() const noexcept { return word_.load() == called; }
+  /// True if somebody called since the last time; that is forgotten then, so look around. For loops that wait.
+  [[nodiscard]] bool take_call() noexcept { return word_.load() == called && word_.exchange(awake) == called; }
   /// False if somebody called since the last time: do not park then, look around.
   [[nodiscard]] bool begin_parking() noexcept;
   void end_parking() noexcept;
