@@ -8,8 +8,11 @@
 #include <tide/base/log.hpp>
 #include <tide/base/result.hpp>
 #include <tide/net/tcp.hpp>
+#include <tide/runtime/alarm.hpp>
 #include <tide/runtime/blocking.hpp>
 #include <tide/runtime/combine.hpp>
+#include <tide/runtime/deadline_queue.hpp>
+#include <tide/runtime/interval.hpp>
 #include <tide/runtime/run.hpp>
 #include <tide/runtime/scope.hpp>
 #include <tide/runtime/signal.hpp>

@@ -1,12 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/allocations.hpp"
@@ -291,6 +295,31 @@ TEST(Tcp, EchoAllocatesNothing) {
     const support::allocations counted;
     co_await some(client);
     EXPECT_EQ(counted.so_far(), 0u);
+  });
+}
+
+TEST(Tcp, AnEchoTakesTwoEntersAndTwoCompletionsAtMost) {
+  if (support::unkind_seed() != 0) GTEST_SKIP() << "counts what a kind kernel needs";
+  constexpr std::uint64_t messages = 500;
+  run_here([](tide::scope& scope) -> tide::task<> {
+    auto listener = support::listen();
+    std::thread client([to = listener.local_address().value()] {
+      const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      EXPECT_EQ(::connect(fd, to.raw(), to.raw_size()), 0);
+      std::array<char, 4> memory{};
+      for (std::uint64_t i = 0; i < messages; ++i) {
+        EXPECT_EQ(::send(fd, "ping", 4, MSG_NOSIGNAL), 4);
+        EXPECT_EQ(::recv(fd, memory.data(), memory.size(), MSG_WAITALL), 4);
+      }
+      ::close(fd);
+    });
+    auto server = co_await listener.accept();
+    const auto before = scope.node().home().ring().count();
+    co_await echo_picked(std::move(server.value()));
+    const auto after = scope.node().home().ring().count();
+    EXPECT_LE(after.enters - before.enters, 2 * messages + 10);
+    EXPECT_LE(after.completed - before.completed, 2 * messages + 10);
+    client.join();
   });
 }
 

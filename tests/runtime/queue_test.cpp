@@ -284,16 +284,14 @@ TEST(TaskQueue, NeedPreemptOnceTheQuantumIsUsedUp) {
     pass(1ms);
     EXPECT_TRUE(tide::need_preempt());
     int others = 0;
-    scope.spawn([&]() -> tide::task<> {
+    const auto other = [&]() -> tide::task<> {
       ++others;
       co_return;
-    });
+    };
+    scope.spawn(other);
     co_await tide::yield_if_needed();
     EXPECT_EQ(others, 1);
-    scope.spawn([&]() -> tide::task<> {
-      ++others;
-      co_return;
-    });
+    scope.spawn(other);
     co_await tide::yield_if_needed();
     EXPECT_EQ(others, 1) << "there was no need";
   });
@@ -342,16 +340,18 @@ TEST(TaskQueue, Statistics) {
     EXPECT_EQ(executor->default_queue().statistics().run_time, 5ms) << "alone";
     auto& queue = executor->make_queue({.name = "counted"});
     pass(2ms);
+    int sleeping = 0;
     for (int i = 0; i < 3; ++i) {
-      scope.spawn_into(queue, []() -> tide::task<> {
+      scope.spawn_into(queue, [&]() -> tide::task<> {
         pass(1ms);
         co_await tide::yield();
         pass(1ms);
         EXPECT_EQ(co_await nop(), 0);
+        ++sleeping;
         (void)co_await tide::sleep(1h);
       });
     }
-    while (queue.statistics().io_operations < 3) EXPECT_TRUE(co_await tide::sleep(10us));
+    while (sleeping < 3) EXPECT_TRUE(co_await tide::sleep(10us));
     EXPECT_EQ(queue.tasks(), 3u);
     EXPECT_EQ(executor->count().tasks, 4u) << "and main";
     scope.cancel();

@@ -8,6 +8,7 @@
 
 #include <tide/base/cpu_quota.hpp>
 #include <tide/ring/request.hpp>
+#include <tide/runtime/detail/stall_watch.hpp>
 #include <tide/runtime/detail/thread_setup.hpp>
 #include <tide/runtime/scope.hpp>
 
@@ -156,7 +157,8 @@ executor::executor(std::unique_ptr<ring::ring> made, const options& wanted)
       spin_(spin_allowed(wanted.spin_before_park)),
       box_(std::make_shared<detail::mailbox>()),
       queues_(*this, wanted.quantum, wanted.task_clock),
-      on_exception_(wanted.on_exception) {}
+      on_exception_(wanted.on_exception),
+      stalls_(wanted.stalls) {}
 
 executor::~executor() {
   box_->close();
@@ -181,24 +183,6 @@ void executor::message(std::shared_ptr<detail::mailbox> there) noexcept {
   if (ring_->count().refused != refused || ring_->congested()) also->ring_the_bell();
 }
 
-void executor::arm(timer& t, clock::time_point deadline) noexcept {
-  t.deadline_ = deadline;
-  timers_.push(t);
-}
-
-void executor::disarm(timer& t) noexcept {
-  if (t.queued()) timers_.erase(t);
-}
-
-void executor::fire_timers() {
-  const auto now = clock::now();
-  while (timer* first = timers_.top()) {
-    if (first->deadline_ > now) return;
-    timers_.erase(*first);
-    first->expired();
-  }
-}
-
 template <class Ended>
 void executor::turn_until(Ended ended) {
   while (!ended()) {
@@ -209,10 +193,11 @@ void executor::turn_until(Ended ended) {
 
 void executor::turn() {
   ++turns_;
+  beat_.turn();
   box_->run_posted();
   queues_.run();
   for (const service_entry& each : services_) each.made->turn();
-  if (!timers_.empty()) fire_timers();
+  if (!timers_.empty()) timers_.fire(clock::now());
 }
 
 void executor::exchange_with_kernel() {
@@ -233,9 +218,9 @@ void executor::exchange_with_kernel() {
 }
 
 std::chrono::nanoseconds executor::until_timer() const noexcept {
-  const timer* first = timers_.top();
-  if (first == nullptr) return std::chrono::nanoseconds(ring::ring::forever);
-  return std::max<std::chrono::nanoseconds>(first->deadline_ - clock::now(), std::chrono::nanoseconds(1));
+  const auto first = timers_.next();
+  if (!first) return std::chrono::nanoseconds(ring::ring::forever);
+  return std::max<std::chrono::nanoseconds>(*first - clock::now(), std::chrono::nanoseconds(1));
 }
 
 /// Looks for work for a while; true if there is some.
@@ -261,14 +246,24 @@ bool executor::spin() {
   }
 }
 
+void executor::enter() noexcept {
+  queues_.begin_run();
+  beat_.wake();
+}
+
+void executor::leave() noexcept {
+  beat_.sleep();
+  queues_.end_run();
+}
+
 void executor::await_wake() { wake_->arm(*ring_); }
 
 void executor::park() {
   ++parks_;
   await_wake();
-  queues_.begin_sleep();
+  beat_.sleep();
   ring_->submit_and_wait(until_timer().count());
-  queues_.end_sleep();
+  beat_.wake();
   if (spin_.enabled()) spin_.miss(clock::now() - idle_since_, looked_);
 }
 
@@ -287,7 +282,8 @@ void executor::begin(task<void> main) {
     if (each == nullptr) continue;
     if (auto enabled = each->enable(); !enabled) throw std::system_error(enabled.error(), "cannot enable the ring");
   }
-  queues_.begin_run();
+  enter();
+  watch_ = std::make_unique<detail::stall_watch>(*this, stalls_);
   root_ = std::make_unique<scope>(queues_.standard(), nullptr);
   root_->spawn(std::move(main));
 }
@@ -319,9 +315,10 @@ void executor::join_root() {
 
 void executor::finish() {
   if (!failed_) failed_ = std::exchange(root_->error_, {});
+  watch_.reset();  // from here on it waits for the kernel only
   drain();
   root_.reset();
-  queues_.end_run();
+  leave();
   if (failed_) std::rethrow_exception(std::exchange(failed_, {}));
 }
 
@@ -332,6 +329,7 @@ void executor::abandon() {
   for (service_entry& each : services_) static_cast<void>(each.made.release());
   services_.clear();
   static_cast<void>(root_.release());
+  static_cast<void>(watch_.release());
   static_cast<void>(wake_.release());
   static_cast<void>(polled_.release());
   static_cast<void>(ring_.release());
@@ -366,7 +364,7 @@ void executor::empty(ring::ring& which) noexcept {
 }
 
 executor::counters executor::count() const noexcept {
-  return {.run_time = queues_.awake(),
+  return {.run_time = queues_.ran(),
           .tasks = queues_.tasks(),
           .turns = turns_,
           .parks = parks_,

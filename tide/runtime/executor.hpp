@@ -20,43 +20,25 @@
 #include <vector>
 
 #include <tide/base/cpu_set.hpp>
-#include <tide/base/pairing_heap.hpp>
 #include <tide/base/result.hpp>
 #include <tide/ring/ring.hpp>
 #include <tide/runtime/cancellation.hpp>
 #include <tide/runtime/detail/frame_cache.hpp>
+#include <tide/runtime/detail/heartbeat.hpp>
 #include <tide/runtime/detail/mailbox.hpp>
 #include <tide/runtime/detail/spin.hpp>
 #include <tide/runtime/detail/task_queues.hpp>
+#include <tide/runtime/stall.hpp>
+#include <tide/runtime/timer.hpp>
 
 namespace tide {
 
+namespace detail {
+class stall_watch;
+}
 class scope;
 template <class T>
 class task;
-
-using clock = std::chrono::steady_clock;
-
-/// A moment at which something happens on an executor. Stays where it is while armed.
-class timer : public heap_hook {
- public:
-  [[nodiscard]] bool armed() const noexcept { return queued(); }
-
- protected:
-  ~timer() = default;
-
- private:
-  friend class executor;
-  friend class guest;
-  friend struct sooner;
-  /// Called once the clock has reached the deadline, never before. The timer is no longer armed.
-  virtual void expired() noexcept = 0;
-  clock::time_point deadline_;
-};
-
-struct sooner {
-  bool operator()(const timer& a, const timer& b) const noexcept { return a.deadline_ < b.deadline_; }
-};
 
 /// Names an executor from any thread; copies are cheap. An executor that has ended is recognised: calls do nothing.
 class executor_handle {
@@ -104,6 +86,7 @@ class executor {
     std::chrono::nanoseconds quantum = std::chrono::milliseconds(1);
     /// For tests: counts the tasks' time in nanoseconds in place of the processor's counter.
     std::uint64_t (*task_clock)() noexcept = nullptr;
+    stall_options stalls = {};  ///< who watches for tasks that take too long (stall.hpp)
     /// Takes the exceptions that have no other receiver: of detached tasks, of join handles that were dropped. On the
     /// executor's thread; nothing else is disturbed. Without one, the first of them ends the run and comes out of it.
     std::function<void(std::exception_ptr)> on_exception = {};
@@ -135,7 +118,7 @@ class executor {
 
   /// What it did so far. On the executor's thread, or while it does not run.
   struct counters {
-    std::chrono::nanoseconds run_time{0};  ///< not asleep in the kernel
+    std::chrono::nanoseconds run_time{0};  ///< CPU time of its runs; asking makes a system call
     std::size_t tasks = 0;                 ///< spawned and not ended, now
     std::uint64_t turns = 0;               ///< of the run loop
     std::uint64_t parks = 0;               ///< times it went to sleep in the kernel
@@ -164,13 +147,14 @@ class executor {
   [[nodiscard]] ring::ring* polled_ring() noexcept { return polled_.get(); }
   /// In the default queue. Awaitables use the queue of their node: node.queue().schedule(coroutine).
   void schedule(std::coroutine_handle<> coroutine) { queues_.standard().schedule(coroutine); }
-  void arm(timer& t, clock::time_point deadline) noexcept;
-  void disarm(timer& t) noexcept;
+  void arm(timer& one, clock::time_point deadline) noexcept { timers_.arm(one, deadline); }
+  void disarm(timer& one) noexcept { timers_.disarm(one); }
   /// Whether another executor can be woken through the rings, and the wake itself: a message to its ring, on its way when
   /// this returns. For detail::mailbox, which counts it as a sender.
   [[nodiscard]] bool can_message(const detail::mailbox& there) const noexcept;
   void message(std::shared_ptr<detail::mailbox> there) noexcept;
   [[nodiscard]] scope& root() noexcept { return *root_; }
+  [[nodiscard]] const detail::heartbeat& heartbeat() const noexcept { return beat_; }
   [[nodiscard]] detail::frame_cache& frames() noexcept { return frames_; }
   /// This executor's one S, made by S(executor&) at first use.
   template <class S>
@@ -199,10 +183,12 @@ class executor {
   void park();
   bool spin();
   [[nodiscard]] std::chrono::nanoseconds until_timer() const noexcept;
-  void fire_timers();
   void run_main(task<void> main, const bool& done);
   void begin(task<void> main);
   void turn();
+  // The thread is the executor's from here on, and somebody else's again.
+  void enter() noexcept;
+  void leave() noexcept;
   void join_root();
   void await_wake();
   template <class Loop>
@@ -238,7 +224,7 @@ class executor {
   std::unique_ptr<wake_operation> wake_;
   detail::frame_cache frames_;
   detail::task_queues queues_;
-  pairing_heap<timer, sooner> timers_;
+  timer_set timers_;
   struct service_entry {
     const void* key;
     std::unique_ptr<executor_service> made;
@@ -247,6 +233,9 @@ class executor {
   std::unique_ptr<scope> root_;
   std::exception_ptr failed_;  // thrown by posted work, which belongs to no task
   std::function<void(std::exception_ptr)> on_exception_;
+  detail::heartbeat beat_;
+  stall_options stalls_;
+  std::unique_ptr<detail::stall_watch> watch_;  // during a run
 };
 
 template <class S>

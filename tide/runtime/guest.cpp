@@ -26,7 +26,7 @@ result<> guest::begin(task<> main) {
   visits_ = tide::descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!visits_) return fail_errno(errno);
   home_->begin(std::move(main));
-  home_->queues_.begin_sleep();
+  home_->leave();
   return home_->ring_->behind().announce_by(visits_.get());
 }
 
@@ -45,7 +45,7 @@ bool guest::run_ready() {
   if (ended_) return false;
   const executor::running here(*home_);
   if (std::exchange(parked_, false)) home_->box_->end_parking();
-  home_->queues_.end_sleep();
+  home_->enter();
   home_->turning_ = true;
   try {
     work();
@@ -53,7 +53,7 @@ bool guest::run_ready() {
     home_->work_threw();
   }
   home_->turning_ = false;
-  home_->queues_.begin_sleep();
+  home_->leave();
   if (done_ && home_->root_->size() == 0) end();
   return !ended_;
 }
@@ -95,8 +95,7 @@ bool guest::park() {
 std::optional<clock::time_point> guest::next_deadline() const noexcept {
   if (ended_) return std::nullopt;
   if (!parked_) return clock::time_point::min();
-  const timer* const first = home_->timers_.top();
-  return first == nullptr ? std::nullopt : std::optional(first->deadline_);
+  return home_->timers_.next();
 }
 
 int guest::timeout_ms() const noexcept {

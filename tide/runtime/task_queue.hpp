@@ -39,7 +39,7 @@ struct queue_options {
 };
 
 struct queue_statistics {
-  std::chrono::nanoseconds run_time{0};  ///< of the default queue, while there is no other: the executor's time awake
+  std::chrono::nanoseconds run_time{0};  ///< of the default queue, while there is no other: the executor's CPU time
   std::uint64_t turns = 0;               ///< times that a coroutine went on
   std::uint64_t spawned = 0;             ///< tasks since the start
   std::uint64_t io_operations = 0;       ///< that ended, well or not

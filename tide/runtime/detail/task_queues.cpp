@@ -57,15 +57,17 @@ void task_queues::settle() noexcept {
     shares_.forget(first);
     first.listed_ = true;  // for good: it is not looked for
   } else {
-    first.ran_ += awake_ticks() - awake_before_;
+    ran_alone_ += ran() - alone_since_;
     first.listed_ = false;
     if (!first.ready_.empty()) wake(first);
   }
-  awake_before_ = awake_ticks();
+  alone_since_ = ran();
 }
 
 std::chrono::nanoseconds task_queues::run_time(const task_queue& of) const noexcept {
-  return clock_.time(of.ran_ + (of.alone_ ? awake_ticks() - awake_before_ : 0));
+  const auto in_turns = clock_.time(of.ran_);
+  if (&of != all_.front().get()) return in_turns;
+  return in_turns + ran_alone_ + (alone_ ? ran() - alone_since_ : std::chrono::nanoseconds(0));
 }
 
 std::size_t task_queues::tasks() const noexcept {
@@ -93,7 +95,7 @@ void task_queues::run_alone() {
   const std::uint64_t now = clock_.now();
   slice_end_ = now + quantum_;
   run_slice(standard(), now, now + brief_);
-  if (!alone_) standard().ran_ += awake_ticks() - awake_before_;  // another queue was made meanwhile
+  if (!alone_) ran_alone_ += ran() - alone_since_;  // another queue was made meanwhile: the rest of this turn
 }
 
 void task_queues::run_by_shares() {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <tide/base/result.hpp>
@@ -42,12 +43,13 @@ class task_queues {
   [[nodiscard]] std::size_t tasks() const noexcept;
   [[nodiscard]] std::chrono::nanoseconds run_time(const task_queue& of) const noexcept;
 
-  // Around a run of the executor, and around its sleep in the kernel.
-  void begin_run() noexcept { awake_since_ = clock_.now(); }
-  void end_run() noexcept { awake_ = awake_ticks(), awake_since_ = 0; }
-  void begin_sleep() noexcept { end_run(); }
-  void end_sleep() noexcept { begin_run(); }
-  [[nodiscard]] std::chrono::nanoseconds awake() const noexcept { return clock_.time(awake_ticks()); }
+  // Around a run of the executor.
+  void begin_run() noexcept { run_since_ = clock_.thread_time(); }
+  void end_run() noexcept { ran_before_ = ran(), run_since_.reset(); }
+  /// The executor's CPU time in its runs.
+  [[nodiscard]] std::chrono::nanoseconds ran() const noexcept {
+    return ran_before_ + (run_since_ ? clock_.thread_time() - *run_since_ : std::chrono::nanoseconds(0));
+  }
 
  private:
   friend class tide::task_queue;
@@ -61,9 +63,6 @@ class task_queues {
   void wake(task_queue& queue) noexcept;
   void adjust(task_queue& queue, std::uint64_t now) noexcept;
   void settle() noexcept;  // after a queue has come or gone
-  [[nodiscard]] std::uint64_t awake_ticks() const noexcept {
-    return awake_ + (awake_since_ == 0 ? 0 : clock_.now() - awake_since_);
-  }
 
   executor& home_;
   tick_clock clock_;
@@ -76,9 +75,10 @@ class task_queues {
   task_queue* running_ = nullptr;
   share_scheduler shares_;
   std::vector<std::unique_ptr<task_queue>> all_;  // the standard one first
-  std::uint64_t awake_ = 0;                       // ticks, up to awake_since_
-  std::uint64_t awake_since_ = 0;                 // 0: asleep, or not running
-  std::uint64_t awake_before_ = 0;                // ticks, when alone_ last changed
+  std::chrono::nanoseconds ran_before_{0};        // the present run
+  std::optional<std::chrono::nanoseconds> run_since_;
+  std::chrono::nanoseconds ran_alone_{0};    // up to alone_since_
+  std::chrono::nanoseconds alone_since_{0};  // of ran(), when alone_ last changed
 };
 
 }  // namespace tide::detail

@@ -1,5 +1,7 @@
 #include <tide/runtime/detail/ticks.hpp>
 
+#include <time.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -55,7 +57,14 @@ double measure() noexcept {
 
 }  // namespace
 
-tick_clock::tick_clock(source nanoseconds) : source_(nanoseconds) {
+std::chrono::nanoseconds tick_clock::thread_time() const noexcept {
+  if (given_) return std::chrono::nanoseconds(now());
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+tick_clock::tick_clock(source nanoseconds) : source_(nanoseconds), given_(nanoseconds != nullptr) {
   if (source_ != nullptr) return;
 #if defined(__x86_64__)
   static const double per_ns = measure();

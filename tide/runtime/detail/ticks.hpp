@@ -21,6 +21,8 @@ class tick_clock {
 #endif
     return source_();
   }
+  /// CPU time of the calling thread; a system call. By the source, if there is one.
+  [[nodiscard]] std::chrono::nanoseconds thread_time() const noexcept;
   [[nodiscard]] std::uint64_t ticks(std::chrono::nanoseconds time) const noexcept {
     return static_cast<std::uint64_t>(static_cast<double>(time.count()) * per_ns_);
   }
@@ -30,6 +32,7 @@ class tick_clock {
 
  private:
   source source_;
+  bool given_;  // the source
   double per_ns_ = 1;
 };
 
