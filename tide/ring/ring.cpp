@@ -8,7 +8,7 @@
 namespace tide::ring {
 namespace {
 
-constexpr std::size_t reap_batch = 16;  // no more: they are cleared each time
+constexpr std::size_t reap_batch = 16;    // no more: they are cleared each time
 constexpr std::size_t reap_limit = 4096;  // one reap ends, however fast completions keep coming
 
 constexpr std::uint64_t make_token(std::uint32_t index, std::uint32_t generation) noexcept {
