@@ -19,3 +19,7 @@
 #include <tide/runtime/task.hpp>
 #include <tide/runtime/task_queue.hpp>
 #include <tide/runtime/time.hpp>
+#include <tide/sync/channel.hpp>
+#include <tide/sync/event.hpp>
+#include <tide/sync/mutex.hpp>
+#include <tide/sync/semaphore.hpp>

@@ -45,7 +45,7 @@ void expect_error(const auto& outcome, tide::errc error) {
 
 TEST(Spsc, FullAndEmptyAreToldApartAlsoWhereTheIndicesWrap) {
   for (const std::size_t first : {std::size_t{0}, near_wrap}) {
-    for (const std::size_t capacity : {1U, 2U, 8U}) {
+    for (const std::size_t capacity : {1U, 2U, 3U, 7U}) {
       auto [sender, receiver] = numbers::create(capacity, first);
       std::uint64_t sent = 0;
       std::uint64_t received = 0;
@@ -57,6 +57,20 @@ TEST(Spsc, FullAndEmptyAreToldApartAlsoWhereTheIndicesWrap) {
       }
     }
   }
+}
+
+/// Of a large one the receiver tells the sender only now and then what it has taken; there is room for that.
+TEST(Spsc, TheWholeCapacityIsThereHoweverMuchHasBeenTaken) {
+  constexpr std::size_t capacity = 100;
+  auto [sender, receiver] = numbers::create(capacity, near_wrap);
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  for (std::size_t taken = 0; taken <= capacity; ++taken) {
+    while (sent - received < capacity) EXPECT_TRUE(sender.try_send(sent++));
+    for (std::size_t i = 0; i < taken; ++i) EXPECT_EQ(receiver.try_receive(), received++);
+  }
+  while (sender.try_send(std::uint64_t{sent})) ++sent;
+  EXPECT_LE(sent - received, capacity + capacity / 8);
 }
 
 tide::task<> send_sequence(numbers::sender to, std::uint64_t count) {

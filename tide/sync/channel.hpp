@@ -41,38 +41,20 @@ class basic_channel {
   result<> send_blocking(T&& value, clock::time_point deadline = clock::time_point::max()) noexcept
     requires detail::for_threads<Domain>
   {
-    request mine;
-    mine.from = &value;
-    switch (attempt(mine)) {
-      case detail::passing::done: return {};
-      case detail::passing::closed: return fail(errc::closed);
-      case detail::passing::must_wait: break;
-    }
-    if (!wait_blocking(mine, deadline)) return fail(errc::timed_out);
-    if (mine.closed) return fail(errc::closed);
-    return {};
+    return pass_blocking(value, deadline);
   }
   result<T> receive_blocking(clock::time_point deadline = clock::time_point::max()) noexcept
     requires detail::for_threads<Domain>
   {
-    request mine;
     std::optional<T> value;
-    mine.into = &value;
-    if (attempt(mine) == detail::passing::must_wait && !wait_blocking(mine, deadline)) return fail(errc::timed_out);
-    if (!value) return fail(errc::closed);
+    if (auto passed = pass_blocking(value, deadline); !passed) return fail(passed.error());
     return std::move(*value);
   }
   /// False if it is full or closed: then the value is not moved from.
-  [[nodiscard]] bool try_send(T&& value) noexcept {
-    request mine;
-    mine.from = &value;
-    return attempt(mine) == detail::passing::done;
-  }
+  [[nodiscard]] bool try_send(T&& value) noexcept { return attempt(value) == detail::passing::done; }
   [[nodiscard]] std::optional<T> try_receive() noexcept {
-    request mine;
     std::optional<T> value;
-    mine.into = &value;
-    attempt(mine);
+    attempt(value);
     return value;
   }
 
@@ -82,7 +64,7 @@ class basic_channel {
     lock_.lock();
     core_.close(woken);
     unlock();
-    while (request* each = woken.pop_front()) each->waiting->unpark();
+    while (request* each = woken.pop_front()) each->waiting.unpark();
   }
   /// Values inside, at some moment of the call.
   [[nodiscard]] std::size_t size() noexcept {
@@ -95,17 +77,15 @@ class basic_channel {
 
  private:
   void unlock() noexcept { lock_.unlock(0, false); }
-  /// Sends or receives if that needs no waiting; else, with a parker, joins the line.
-  detail::passing attempt(request& mine, detail::parker* how = nullptr) noexcept {
+  /// Sends from a T, receives into an optional<T>, if that needs no waiting; else joins the line if it is told how.
+  template <class Place>
+  detail::passing attempt(Place& place, std::optional<request>* mine = nullptr, detail::parker* how = nullptr) noexcept {
     request* woken = nullptr;
     lock_.lock();
-    const auto outcome = mine.from != nullptr ? core_.send(*mine.from, woken) : core_.receive(*mine.into, woken);
-    if (outcome == detail::passing::must_wait && how != nullptr) {
-      mine.waiting = how;
-      mine.from != nullptr ? core_.wait_to_send(mine) : core_.wait_to_receive(mine);
-    }
+    const auto outcome = core_.pass(place, woken);
+    if (outcome == detail::passing::must_wait && mine != nullptr) core_.wait(mine->emplace(place, *how));
     unlock();
-    if (woken != nullptr) woken->waiting->unpark();
+    if (woken != nullptr) woken->waiting.unpark();
     return outcome;
   }
   bool leave(request& mine) noexcept {
@@ -115,13 +95,19 @@ class basic_channel {
     unlock();
     return stood;
   }
-  bool wait_blocking(request& mine, clock::time_point deadline) noexcept {
-    const auto join = [&](detail::parker& how) noexcept {
-      const auto outcome = attempt(mine, &how);
-      if (outcome == detail::passing::closed) mine.closed = true;
-      return outcome == detail::passing::must_wait;
-    };
-    return detail::wait_in_thread(join, [&] { return leave(mine); }, deadline);
+  template <class Place>
+  result<> pass_blocking(Place& place, clock::time_point deadline) noexcept {
+    auto outcome = attempt(place);
+    std::optional<request> mine;
+    if (outcome == detail::passing::must_wait) {
+      const auto join = [&](detail::parker& how) noexcept {
+        outcome = attempt(place, &mine, &how);
+        return outcome == detail::passing::must_wait;
+      };
+      if (!detail::wait_in_thread(join, [&] { return leave(*mine); }, deadline)) return fail(errc::timed_out);
+    }
+    if (outcome == detail::passing::closed || (mine && mine->closed)) return fail(errc::closed);
+    return {};
   }
 
   typename Domain::word lock_{0};  // guards core_
@@ -137,27 +123,28 @@ class [[nodiscard]] basic_channel<T, Domain>::send_operation final
   send_operation(send_operation&& other) noexcept
       : detail::coroutine_wait<Domain, send_operation>(), to_(other.to_), value_(std::forward<Held>(other.value_)) {}
 
-  bool await_ready() noexcept { return !must_wait(nullptr); }
+  bool await_ready() noexcept {
+    outcome_ = to_->attempt(value_);
+    return outcome_ != detail::passing::must_wait;
+  }
   result<> await_resume() noexcept {
     if (this->ended_by_cancel()) return fail(errc::canceled);
-    if (request_.closed) return fail(errc::closed);
+    if (outcome_ == detail::passing::closed || (request_ && request_->closed)) return fail(errc::closed);
     return {};
   }
 
  private:
   friend detail::coroutine_wait<Domain, send_operation>;
-  bool must_wait(detail::parker* how) noexcept {
-    request_.from = &value_;
-    const auto outcome = to_->attempt(request_, how);
-    if (outcome == detail::passing::closed) request_.closed = true;
-    return outcome == detail::passing::must_wait;
+  bool join(detail::parker& how) noexcept {
+    outcome_ = to_->attempt(value_, &request_, &how);
+    return outcome_ == detail::passing::must_wait;
   }
-  bool join(detail::parker& how) noexcept { return must_wait(&how); }
-  bool leave() noexcept { return to_->leave(request_); }
+  bool leave() noexcept { return to_->leave(*request_); }
 
   basic_channel* to_;
   Held value_;
-  request request_;
+  detail::passing outcome_ = detail::passing::must_wait;
+  std::optional<request> request_;
 };
 
 template <class T, class Domain>
@@ -168,7 +155,7 @@ class [[nodiscard]] basic_channel<T, Domain>::receive_operation final
   receive_operation(receive_operation&& other) noexcept
       : detail::coroutine_wait<Domain, receive_operation>(), from_(other.from_) {}
 
-  bool await_ready() noexcept { return !must_wait(nullptr); }
+  bool await_ready() noexcept { return from_->attempt(value_) != detail::passing::must_wait; }
   result<T> await_resume() noexcept {
     if (this->ended_by_cancel()) return fail(errc::canceled);
     if (!value_) return fail(errc::closed);
@@ -177,16 +164,12 @@ class [[nodiscard]] basic_channel<T, Domain>::receive_operation final
 
  private:
   friend detail::coroutine_wait<Domain, receive_operation>;
-  bool must_wait(detail::parker* how) noexcept {
-    request_.into = &value_;
-    return from_->attempt(request_, how) == detail::passing::must_wait;
-  }
-  bool join(detail::parker& how) noexcept { return must_wait(&how); }
-  bool leave() noexcept { return from_->leave(request_); }
+  bool join(detail::parker& how) noexcept { return from_->attempt(value_, &request_, &how) == detail::passing::must_wait; }
+  bool leave() noexcept { return from_->leave(*request_); }
 
   basic_channel* from_;
   std::optional<T> value_;
-  request request_;
+  std::optional<request> request_;
 };
 
 template <class T>

@@ -61,8 +61,8 @@ class basic_mutex {
     return detail::take_blocking(line_, lock_policy{this}, deadline);
   }
   [[nodiscard]] std::optional<guard> try_lock() noexcept {
-    detail::policy_request<lock_policy> request({this});
-    if (!line_.take_now(request)) return std::nullopt;
+    lock_policy policy{this};
+    if (!line_.take_now(policy)) return std::nullopt;
     return guard(*this);
   }
   /// For those who wait for something else with the lock let go, and must have it again: a request to cancel does not end

@@ -84,8 +84,8 @@ class rwlock {
  private:
   template <class Mode>
   std::optional<guard<Mode>> try_lock() noexcept {
-    detail::policy_request<lock_policy<Mode>> request({this});
-    if (!line_.take_now(request)) return std::nullopt;
+    lock_policy<Mode> policy{this};
+    if (!line_.take_now(policy)) return std::nullopt;
     return guard<Mode>(*this);
   }
   detail::wait_line<detail::control_word> line_;

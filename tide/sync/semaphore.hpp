@@ -71,9 +71,9 @@ class basic_semaphore {
     return detail::take_blocking(line_, acquire_policy{this, count}, deadline);
   }
   [[nodiscard]] std::optional<permit> try_acquire(std::uint32_t count = 1) noexcept {
-    detail::policy_request<acquire_policy> request({this, count});
-    if (!line_.take_now(request)) return std::nullopt;
-    if (auto given = request.policy().give()) return std::move(*given);
+    acquire_policy policy{this, count};
+    if (!line_.take_now(policy)) return std::nullopt;
+    if (auto given = policy.give()) return std::move(*given);
     return std::nullopt;
   }
   /// Adds permits. Throws std::length_error, with nothing changed, if there would be more than `most`.

@@ -100,7 +100,7 @@ class spsc {
     spsc::sender sender;
     spsc::receiver receiver;
   };
-  /// Room for at least `capacity` values: the next power of two, 1 at least. `first_index` is where its counters begin; they
+  /// Room for `capacity` values, 1 at least, and an eighth more at most. `first_index` is where its counters begin; they
   /// wrap around, and tests begin near there.
   [[nodiscard]] static ends create(std::size_t capacity, std::size_t first_index = 0) {
     const auto whole = std::make_shared<ring>(capacity, first_index);

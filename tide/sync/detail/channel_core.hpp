@@ -1,7 +1,7 @@
 // What a bounded channel does, without a thought for threads: values in a ring, and two lines of those who wait.
 //
 //   channel_core<T> core(capacity);
-//   if (core.send(value, woken) == passing::must_wait) core.wait_to_send(request);
+//   if (core.pass(value, woken) == passing::must_wait) core.wait(request);
 //
 // A value goes to the first who waits for it, or into the ring; who waits never looks again. So the lines are first come
 // first served, and a value that was handed over in a race with a cancel is the receiver's.
@@ -24,9 +24,11 @@ enum class passing { done, must_wait, closed };
 /// One who waits, in the memory of the waiter. Belongs to the channel's lock while it stands in line.
 template <class T>
 struct channel_request : list_hook {
+  channel_request(T& value, parker& how) noexcept : from(&value), waiting(how) {}
+  channel_request(std::optional<T>& place, parker& how) noexcept : into(&place), waiting(how) {}
   T* from = nullptr;                 ///< where a sender's value is
   std::optional<T>* into = nullptr;  ///< where a receiver wants one
-  parker* waiting = nullptr;
+  parker& waiting;
   bool let_go = false;
   bool closed = false;  ///< let go for that reason
 };
@@ -55,8 +57,8 @@ class channel_core {
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] bool closed() const noexcept { return closed_; }
 
-  /// Moves from `value` if it can be sent. `woken`, if set, is to be unparked.
-  passing send(T& value, request*& woken) noexcept {
+  /// Sends: moves from `value` if there is room or somebody waits for it. `woken`, if set, is to be unparked.
+  passing pass(T& value, request*& woken) noexcept {
     if (closed_) return passing::closed;
     if (request* first = receivers_.pop_front()) {
       first->into->emplace(std::move(value));
@@ -67,7 +69,8 @@ class channel_core {
     push(value);
     return passing::done;
   }
-  passing receive(std::optional<T>& into, request*& woken) noexcept {
+  /// Receives.
+  passing pass(std::optional<T>& into, request*& woken) noexcept {
     if (size() > 0) {
       T& oldest = slots_[head_ & mask_];
       into.emplace(std::move(oldest));
@@ -86,8 +89,8 @@ class channel_core {
     }
     return closed_ ? passing::closed : passing::must_wait;
   }
-  void wait_to_send(request& from) noexcept { senders_.push_back(from); }
-  void wait_to_receive(request& into) noexcept { receivers_.push_back(into); }
+  /// Where pass() said must_wait.
+  void wait(request& with) noexcept { (with.from != nullptr ? senders_ : receivers_).push_back(with); }
 
   /// Those who waited are to be unparked; values in the ring stay for receivers.
   void close(requests& woken) noexcept {

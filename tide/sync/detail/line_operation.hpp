@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include <tide/sync/detail/wait_line.hpp>
@@ -16,12 +17,11 @@ namespace tide::detail {
 template <class Policy>
 class policy_request final : public line_request {
  public:
-  explicit policy_request(const Policy& policy) noexcept : policy_(policy) {}
+  policy_request(Policy& policy, parker& how) noexcept : line_request(how), policy_(policy) {}
   bool take(std::uint32_t& value) noexcept override { return policy_.take(value); }
-  [[nodiscard]] Policy& policy() noexcept { return policy_; }
 
  private:
-  Policy policy_;
+  Policy& policy_;
 };
 
 /// A coroutine in a cancelled scope still gets what it need not wait for.
@@ -29,42 +29,43 @@ template <class Domain, class Policy, wait_kind Kind = wait_kind::cancellable>
 class [[nodiscard]] line_operation final : public coroutine_wait<Domain, line_operation<Domain, Policy, Kind>, Kind> {
  public:
   using line = wait_line<typename Domain::word>;
-  line_operation(line& in, const Policy& policy) noexcept : line_(&in), request_(policy) {}
+  line_operation(line& in, const Policy& policy) noexcept : line_(&in), policy_(policy) {}
   line_operation(line_operation&& other) noexcept
-      : coroutine_wait<Domain, line_operation, Kind>(), line_(other.line_), request_(other.request_.policy()) {}
+      : coroutine_wait<Domain, line_operation, Kind>(), line_(other.line_), policy_(other.policy_) {}
 
-  bool await_ready() noexcept { return line_->try_take(request_); }
+  bool await_ready() noexcept { return line_->try_take(policy_); }
   auto await_resume() noexcept -> decltype(std::declval<Policy&>().give()) {
     if (this->ended_by_cancel()) return fail(errc::canceled);
-    return request_.policy().give();
+    return policy_.give();
   }
 
  private:
   friend coroutine_wait<Domain, line_operation, Kind>;
   bool join(parker& how) noexcept {
-    request_.wake_by(how);
-    return line_->join(request_);
+    request_.emplace(policy_, how);
+    return line_->join(*request_);
   }
-  bool leave() noexcept { return line_->leave(request_); }
+  bool leave() noexcept { return line_->leave(*request_); }
 
   line* line_;
-  policy_request<Policy> request_;
+  Policy policy_;
+  std::optional<policy_request<Policy>> request_;
 };
 
 /// errc::timed_out at the deadline. Calls `once_in_line` before it sleeps.
 template <class Policy, class Then>
-auto take_blocking(wait_line<control_word>& line, const Policy& policy, clock::time_point deadline,
-                   Then once_in_line) noexcept -> decltype(std::declval<Policy&>().give()) {
-  policy_request<Policy> request(policy);
-  if (line.try_take(request)) return request.policy().give();
+auto take_blocking(wait_line<control_word>& line, Policy policy, clock::time_point deadline, Then once_in_line) noexcept
+    -> decltype(policy.give()) {
+  if (line.try_take(policy)) return policy.give();
+  std::optional<policy_request<Policy>> request;
   const auto join = [&](parker& how) noexcept {
-    request.wake_by(how);
-    if (!line.join(request)) return false;
+    request.emplace(policy, how);
+    if (!line.join(*request)) return false;
     once_in_line();
     return true;
   };
-  if (!wait_in_thread(join, [&] { return line.leave(request); }, deadline)) return fail(errc::timed_out);
-  return request.policy().give();
+  if (!wait_in_thread(join, [&] { return line.leave(*request); }, deadline)) return fail(errc::timed_out);
+  return policy.give();
 }
 template <class Policy>
 auto take_blocking(wait_line<control_word>& line, const Policy& policy, clock::time_point deadline) noexcept {

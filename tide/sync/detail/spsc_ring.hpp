@@ -4,6 +4,7 @@
 //   ring.try_pop(value)   ring.receiver_joins(parker)       // the receiving side only
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -16,10 +17,10 @@
 #include <tide/sync/detail/parker.hpp>
 
 // SAFETY (for every atomic in this file): tail_ is written by the sender and head_ by the receiver alone; a slot belongs to
-// the sender while its number is not below tail_, to the receiver while it is not below head_. Both count on for ever and
-// wrap around, so only their difference is used. Publishing an index and looking for somebody asleep are sequentially
-// consistent, as are going to sleep and looking for the index: of the two sides at least one sees the other, so no wake is
-// lost.
+// the sender while its number is not below tail_, to the receiver while it is below that and not below head_. Both count on
+// for ever and wrap around, so only their difference is used. Publishing an index and looking for somebody asleep are
+// sequentially consistent, as are going to sleep and looking for the index: of the two sides at least one sees the other, so
+// no wake is lost.
 
 namespace tide::detail {
 
@@ -67,11 +68,14 @@ class spsc_ring {
  public:
   /// The indices begin at `first`; for tests, which wrap them around.
   spsc_ring(std::size_t capacity, std::size_t first)
-      : mask_(std::bit_ceil(capacity) - 1),
+      : lag_(std::min(capacity / 8, std::size_t{64})),
+        room_(std::max(capacity, std::size_t{1}) + lag_),
+        mask_(std::bit_ceil(room_) - 1),
         slots_(std::allocator<T>().allocate(mask_ + 1)),
         tail_(first),
         seen_head_(first),
         head_(first),
+        taken_(first),
         seen_tail_(first) {}
   spsc_ring(const spsc_ring&) = delete;
   spsc_ring& operator=(const spsc_ring&) = delete;
@@ -80,14 +84,12 @@ class spsc_ring {
     std::allocator<T>().deallocate(slots_, mask_ + 1);
   }
 
-  [[nodiscard]] std::size_t capacity() const noexcept { return mask_ + 1; }
-
   // The sending side.
   bool try_push(T& value) noexcept {
     const std::size_t at = tail_.load(std::memory_order_relaxed);
-    if (at - seen_head_ > mask_) {
+    if (at - seen_head_ == room_) {
       seen_head_ = head_.load(std::memory_order_acquire);
-      if (at - seen_head_ > mask_) return false;
+      if (at - seen_head_ == room_) return false;
     }
     std::construct_at(&slots_[at & mask_], std::move(value));
     tail_.store(at + 1, std::memory_order_seq_cst);
@@ -95,7 +97,7 @@ class spsc_ring {
     return true;
   }
   bool sender_joins(parker& how) noexcept {
-    const std::size_t full_at = tail_.load(std::memory_order_relaxed) - capacity();
+    const std::size_t full_at = tail_.load(std::memory_order_relaxed) - room_;
     return sender_.join(how, full_at, [&] {
       return head_.load(std::memory_order_seq_cst) == full_at && !receiver_gone_.load(std::memory_order_seq_cst);
     });
@@ -109,20 +111,22 @@ class spsc_ring {
 
   // The receiving side.
   bool try_pop(std::optional<T>& into) noexcept {
-    const std::size_t at = head_.load(std::memory_order_relaxed);
-    if (at == seen_tail_) {
+    if (taken_ == seen_tail_) {
       seen_tail_ = tail_.load(std::memory_order_acquire);
-      if (at == seen_tail_) return false;
+      if (taken_ == seen_tail_) return false;
     }
-    T& oldest = slots_[at & mask_];
+    T& oldest = slots_[taken_ & mask_];
     into.emplace(std::move(oldest));
     std::destroy_at(&oldest);
-    head_.store(at + 1, std::memory_order_seq_cst);
-    sender_.moved_to(at + 1);
+    ++taken_;
+    if (taken_ - head_.load(std::memory_order_relaxed) > lag_) {
+      head_.store(taken_, std::memory_order_seq_cst);
+      sender_.moved_to(taken_);
+    }
     return true;
   }
   bool receiver_joins(parker& how) noexcept {
-    const std::size_t empty_at = head_.load(std::memory_order_relaxed);
+    const std::size_t empty_at = taken_;
     return receiver_.join(how, empty_at, [&] {
       return tail_.load(std::memory_order_seq_cst) == empty_at && !sender_gone_.load(std::memory_order_seq_cst);
     });
@@ -144,12 +148,17 @@ class spsc_ring {
     while (try_pop(dropped)) dropped.reset();
   }
 
+  // The receiver says only now and then how far it is, for that costs the most: `lag_` slots beyond the capacity are there
+  // for what it has taken and not said, so that a sender never waits while there is room.
+  const std::size_t lag_;
+  const std::size_t room_;
   const std::size_t mask_;
   T* const slots_;
   alignas(apart) std::atomic<std::size_t> tail_;
   std::size_t seen_head_;  // the sender's
   alignas(apart) std::atomic<std::size_t> head_;
-  std::size_t seen_tail_;             // the receiver's
+  std::size_t taken_;  // the receiver's, at most `lag_` ahead of head_
+  std::size_t seen_tail_;
   alignas(apart) index_wait sender_;  // from here on: seldom written, so both sides have it at hand
   index_wait receiver_;
   std::atomic<bool> sender_gone_{false};

@@ -2,7 +2,7 @@
 // semaphore, rwlock, latch, gate and condition.
 //
 //   wait_line<control_word> line(permits);
-//   if (!line.try_take(request) && line.join(request)) …park…      // request.take(value) says whether, and takes
+//   if (!line.try_take(policy) && line.join(request)) …park…        // take(value) says whether, and takes
 //   line.change([](std::uint32_t value) { return value + 1; });     // lets go all who can take now
 //   if (line.leave(request)) …gave up…  else …it was let go: its unpark has happened or is about to…
 //
@@ -22,15 +22,15 @@ class line_request : public list_hook {
  public:
   /// Takes from `value` if it can; leaves it alone if not. Must not call the line.
   virtual bool take(std::uint32_t& value) noexcept = 0;
-  void wake_by(parker& how) noexcept { parker_ = &how; }
 
  protected:
+  explicit line_request(parker& how) noexcept : parker_(&how) {}
   ~line_request() = default;
 
  private:
   template <class Word>
   friend class wait_line;
-  parker* parker_ = nullptr;
+  parker* parker_;
   bool let_go_ = false;
 };
 
@@ -42,18 +42,18 @@ class wait_line {
 
   [[nodiscard]] std::uint32_t value() const noexcept { return word_.value(); }
 
-  /// Without waiting; false if it cannot or others came first.
-  template <class Request>
-  bool try_take(Request& request) noexcept {
-    return word_.try_step([&](std::uint32_t& value) noexcept { return request.Request::take(value); });
+  /// Without waiting, by policy.take(value); false if it cannot or others came first.
+  template <class Policy>
+  bool try_take(Policy& policy) noexcept {
+    return word_.try_step([&](std::uint32_t& value) noexcept { return policy.take(value); });
   }
   /// The same, and not misled by somebody who holds the lock for a moment.
-  template <class Request>
-  bool take_now(Request& request) noexcept {
-    if (try_take(request)) return true;
+  template <class Policy>
+  bool take_now(Policy& policy) noexcept {
+    if (try_take(policy)) return true;
     if (!word_.busy()) return false;
     std::uint32_t value = word_.lock();
-    const bool taken = line_.empty() && request.Request::take(value);
+    const bool taken = line_.empty() && policy.take(value);
     word_.unlock(value, !line_.empty());
     return taken;
   }

@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <coroutine>
+#include <optional>
 
 #include <tide/base/result.hpp>
 #include <tide/runtime/cancellation.hpp>
@@ -34,10 +35,11 @@ concept for_threads = std::same_as<Domain, across_threads>;
 /// Whether a request to cancel ends a wait.
 enum class wait_kind : bool { cancellable, shielded };
 
-/// Base of an awaitable; movable until it is awaited, awaited once. What it waits for and the request to cancel may race:
-/// whichever takes it out of the line first counts.
+/// Base of an awaitable; movable until it is awaited, awaited once. What a wait needs is made only when there is one, so an
+/// operation that need not wait costs little. What it waits for and the request to cancel may race: whichever takes it out
+/// of the line first counts.
 template <class Domain, class Derived, wait_kind Kind = wait_kind::cancellable>
-class coroutine_wait : private waiter {
+class coroutine_wait {
  public:
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) noexcept {
@@ -49,29 +51,39 @@ class coroutine_wait : private waiter {
   ~coroutine_wait() = default;
   /// First thing in await_resume: whether it was cancelled and has nothing.
   [[nodiscard]] bool ended_by_cancel() noexcept {
-    waiter::unlink();
+    if (sleep_) sleep_->unlink();
     return cancelled_;
   }
 
  private:
+  class sleep final : public waiter {
+   public:
+    explicit sleep(coroutine_wait& of) noexcept : of_(of) {}
+    typename Domain::parker parker;
+
+   private:
+    void on_cancel() noexcept override {
+      if (!static_cast<Derived&>(of_).leave()) return;  // it has what it waited for
+      of_.cancelled_ = true;
+      parker.unpark_here();
+    }
+    coroutine_wait& of_;
+  };
+
   bool park(std::coroutine_handle<> caller, cancel_node& node) noexcept {
     if (Kind == wait_kind::cancellable && node.requested()) {
       cancelled_ = true;
       return false;
     }
-    parker_.park(caller, node.queue());
-    if (!static_cast<Derived*>(this)->join(parker_)) return false;
+    sleep_.emplace(*this);
+    sleep_->parker.park(caller, node.queue());
+    if (!static_cast<Derived*>(this)->join(sleep_->parker)) return false;
     // A wake from elsewhere comes through this thread's mailbox, so not before the coroutine sleeps.
-    if (Kind == wait_kind::cancellable) node.attach(*this);
+    if (Kind == wait_kind::cancellable) node.attach(*sleep_);
     return true;
   }
-  void on_cancel() noexcept override {
-    if (!static_cast<Derived*>(this)->leave()) return;  // it has what it waited for
-    cancelled_ = true;
-    parker_.unpark_here();
-  }
 
-  typename Domain::parker parker_;
+  std::optional<sleep> sleep_;
   bool cancelled_ = false;
 };
 

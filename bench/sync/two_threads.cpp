@@ -1,0 +1,300 @@
+// Two threads on two cores: a stream of messages, and a message there and back, asleep and awake.
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <tide/runtime/executor.hpp>
+#include <tide/runtime/scope.hpp>
+#include <tide/runtime/task.hpp>
+#include <tide/sync/channel.hpp>
+#include <tide/sync/spsc.hpp>
+
+#include "harness/machine.hpp"
+#include "sync/cases.hpp"
+
+namespace bench {
+namespace {
+
+using tide::clock;
+using numbers = tide::spsc<std::uint64_t>;
+
+constexpr std::size_t stream_room = 1024;
+constexpr std::size_t trip_room = 16;
+constexpr std::uint64_t stop = ~std::uint64_t{0};
+constexpr int batch = 1024;     // messages between two looks at the clock, in a stream
+constexpr int trip_batch = 16;  // the same there and back
+
+struct cores {
+  int first;
+  int second;
+};
+
+/// `there` on a thread of its own on the second core, `here` on one on the first, which measures and ends both.
+template <class Here, class There>
+window on_two(cores on, Here here, There there) {
+  window seen;
+  std::thread second([&] {
+    pin_to(on.second);
+    there();
+  });
+  std::thread first([&] {
+    pin_to(on.first);
+    seen = here();
+  });
+  first.join();
+  second.join();
+  return seen;
+}
+
+/// Both begin when both are there: making an executor takes a good part of a window.
+using start = std::latch;
+
+auto in_executor(start& together, auto body) {
+  return tide::executor::create({}).value()->run([&](tide::scope& scope) {
+    together.arrive_and_wait();
+    return body(scope);
+  });
+}
+
+class stopwatch {
+ public:
+  explicit stopwatch(std::chrono::nanoseconds length) : length_(length) {}
+  [[nodiscard]] bool over() const { return clock::now() - begun_ >= length_; }
+  [[nodiscard]] window stop(double messages) const {
+    const double wall = std::chrono::duration<double, std::nano>(clock::now() - begun_).count();
+    return {.messages = messages, .wall_ns = wall, .cpu_ns = wall};
+  }
+
+ private:
+  std::chrono::nanoseconds length_;
+  clock::time_point begun_ = clock::now();
+};
+
+tide::task<window> send_stream(auto& to, std::chrono::nanoseconds length) {
+  const stopwatch time(length);
+  double sent = 0;
+  for (; !time.over(); sent += batch) {
+    for (std::uint64_t i = 0; i < batch; ++i) (void)co_await to.send(i);
+  }
+  (void)co_await to.send(std::uint64_t{stop});
+  co_return time.stop(sent);
+}
+
+tide::task<> receive_stream(auto& from) {
+  while (co_await from.receive() != stop) {
+  }
+}
+
+window spsc_stream(cores on, std::chrono::nanoseconds length) {
+  auto ends = numbers::create(stream_room);
+  start both(2);
+  return on_two(
+      on, [&] { return in_executor(both, [&](tide::scope&) { return send_stream(ends.sender, length); }); },
+      [&] { in_executor(both, [&](tide::scope&) { return receive_stream(ends.receiver); }); });
+}
+
+window channel_stream(cores on, std::chrono::nanoseconds length) {
+  tide::channel<std::uint64_t> way(stream_room);
+  start both(2);
+  return on_two(
+      on, [&] { return in_executor(both, [&](tide::scope&) { return send_stream(way, length); }); },
+      [&] { in_executor(both, [&](tide::scope&) { return receive_stream(way); }); });
+}
+
+/// The best that two cores can do: a ring that nobody sleeps at, by two threads that spin.
+window spinning_ring(cores on, std::chrono::nanoseconds length) {
+  struct alignas(128) index {
+    std::atomic<std::uint64_t> at{0};
+  };
+  auto slots = std::make_unique<std::array<std::uint64_t, stream_room>>();
+  index head;
+  index tail;
+  start both(2);
+  const auto send = [&](std::uint64_t value) {
+    const auto at = tail.at.load(std::memory_order_relaxed);
+    while (at - head.at.load(std::memory_order_acquire) == stream_room) {
+    }
+    (*slots)[at % stream_room] = value;
+    tail.at.store(at + 1, std::memory_order_release);
+  };
+  return on_two(
+      on,
+      [&] {
+        both.arrive_and_wait();
+        const stopwatch time(length);
+        double sent = 0;
+        for (; !time.over(); sent += batch) {
+          for (std::uint64_t i = 0; i < batch; ++i) send(i);
+        }
+        send(stop);
+        return time.stop(sent);
+      },
+      [&] {
+        both.arrive_and_wait();
+        std::uint64_t at = 0;
+        for (std::uint64_t value = 0; value != stop; ++at) {
+          while (tail.at.load(std::memory_order_acquire) == at) {
+          }
+          value = (*slots)[at % stream_room];
+          head.at.store(at + 1, std::memory_order_release);
+        }
+      });
+}
+
+/// Both executors park at every message.
+window parked_trips(cores on, std::chrono::nanoseconds length) {
+  auto there = numbers::create(trip_room);
+  auto back = numbers::create(trip_room);
+  start both(2);
+  const auto ask = [&](tide::scope&) -> tide::task<window> {
+    const stopwatch time(length);
+    double trips = 0;
+    for (; !time.over(); trips += trip_batch) {
+      for (std::uint64_t i = 0; i < trip_batch; ++i) {
+        (void)co_await there.sender.send(i);
+        (void)co_await back.receiver.receive();
+      }
+    }
+    there.sender = {};
+    co_return time.stop(trips);
+  };
+  const auto answer = [&](tide::scope&) -> tide::task<> {
+    while (auto asked = co_await there.receiver.receive()) (void)co_await back.sender.send(*asked);
+  };
+  return on_two(on, [&] { return in_executor(both, ask); }, [&] { in_executor(both, answer); });
+}
+
+/// A word that two threads pass to and fro, each asleep in a futex until it is its turn.
+class futex_ball {
+ public:
+  template <class Mine>
+  std::uint32_t wait(Mine mine) noexcept {
+    std::uint32_t seen = word_;
+    for (; !mine(seen); seen = word_) ::syscall(SYS_futex, address(), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+    return seen;
+  }
+  void set(std::uint32_t value) noexcept {
+    word_ = value;
+    ::syscall(SYS_futex, address(), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  }
+
+ private:
+  std::uint32_t* address() noexcept { return reinterpret_cast<std::uint32_t*>(&word_); }
+  std::atomic<std::uint32_t> word_{0};
+};
+
+window futex_trips(cores on, std::chrono::nanoseconds length) {
+  constexpr std::uint32_t here = 0;
+  constexpr std::uint32_t there = 1;
+  constexpr std::uint32_t end = 2;
+  futex_ball ball;
+  start both(2);
+  return on_two(
+      on,
+      [&] {
+        both.arrive_and_wait();
+        const stopwatch time(length);
+        double trips = 0;
+        for (; !time.over(); trips += trip_batch) {
+          for (int i = 0; i < trip_batch; ++i) {
+            ball.set(there);
+            ball.wait([](std::uint32_t seen) { return seen == here; });
+          }
+        }
+        ball.set(end);
+        return time.stop(trips);
+      },
+      [&] {
+        both.arrive_and_wait();
+        while (ball.wait([](std::uint32_t seen) { return seen != here; }) != end) ball.set(here);
+      });
+}
+
+/// Both sides look again and again: the channel's own way there and back.
+window polled_trips(cores on, std::chrono::nanoseconds length) {
+  auto there = numbers::create(trip_room);
+  auto back = numbers::create(trip_room);
+  start both(2);
+  const auto next = [](numbers::receiver& from) {
+    std::optional<std::uint64_t> value;
+    while (!(value = from.try_receive())) {
+    }
+    return *value;
+  };
+  return on_two(
+      on,
+      [&] {
+        both.arrive_and_wait();
+        const stopwatch time(length);
+        double trips = 0;
+        for (; !time.over(); trips += trip_batch) {
+          for (std::uint64_t i = 0; i < trip_batch; ++i) {
+            (void)there.sender.try_send(std::uint64_t{i});
+            (void)next(back.receiver);
+          }
+        }
+        (void)there.sender.try_send(std::uint64_t{stop});
+        return time.stop(trips);
+      },
+      [&] {
+        both.arrive_and_wait();
+        for (std::uint64_t value = 0; (value = next(there.receiver)) != stop;) {
+          (void)back.sender.try_send(std::uint64_t{value});
+        }
+      });
+}
+
+window cache_line_trips(cores on, std::chrono::nanoseconds length) {
+  std::atomic<std::uint64_t> ball{0};
+  std::atomic<bool> over{false};
+  start both(2);
+  return on_two(
+      on,
+      [&] {
+        both.arrive_and_wait();
+        const stopwatch time(length);
+        double trips = 0;
+        for (; !time.over(); trips += trip_batch) {
+          for (int i = 0; i < trip_batch; ++i) {
+            ball.store(1, std::memory_order_release);
+            while (ball.load(std::memory_order_acquire) != 0) {
+            }
+          }
+        }
+        over = true;
+        return time.stop(trips);
+      },
+      [&] {
+        both.arrive_and_wait();
+        while (!over.load(std::memory_order_relaxed)) {
+          if (ball.load(std::memory_order_acquire) == 1) ball.store(0, std::memory_order_release);
+        }
+      });
+}
+
+}  // namespace
+
+std::vector<sync_case> two_thread_cases(int first_core, int second_core) {
+  const cores on{first_core, second_core};
+  const auto at = [on](auto measure) {
+    return [on, measure](std::chrono::nanoseconds length) { return measure(on, length); };
+  };
+  return {
+      {"spsc stream", "ns/message", "spinning ring", at(spsc_stream), at(spinning_ring), {bound::ours_at_most, 40}},
+      {"channel stream", "ns/message", "spinning ring", at(channel_stream), at(spinning_ring), {}},
+      {"round trip, polled", "ns/trip", "cache line", at(polled_trips), at(cache_line_trips), {bound::ours_at_most, 800}},
+      {"round trip, parked", "ns/trip", "futex", at(parked_trips), at(futex_trips), {bound::ratio_at_most, 1.05}},
+  };
+}
+
+}  // namespace bench
