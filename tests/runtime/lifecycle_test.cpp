@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
+#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -30,6 +32,43 @@ tide::task<> wait_for_ever(support::witness) { (void)co_await tide::sleep(10h); 
 
 tide::task<int> add(int a, int b) { co_return a + b; }
 
+/// Until `there` has looked at its ring again, and has heard of every message it had sent: each turn runs what was posted
+/// and then looks. One would do, were the ring never unkind.
+void let_look_around(const tide::executor_handle& there) {
+  for (int turns = 0; turns < 64; ++turns) {
+    std::promise<void> turned;
+    auto heard = turned.get_future();
+    EXPECT_TRUE(there.post([turned = std::move(turned)] mutable { turned.set_value(); }));
+    heard.wait();
+  }
+}
+
+TEST(ExecutorLife, TheDescriptorOfAnEndedOneIsFreeOnceTheLastSenderHasLookedAround) {
+  auto sender = make_executor();
+  if (!sender->ring().available().msg_ring) GTEST_SKIP() << "no messages between rings here";
+  support::event over;
+  std::thread sender_thread([&] { sender->run([&](tide::scope&) -> tide::task<> { co_await over; }); });
+  const auto there = sender->handle();
+  let_look_around(there);
+  const auto descriptors = support::open_descriptors();
+  std::latch ended(1);
+  auto target = make_executor();
+  support::event woken;
+  EXPECT_TRUE(there.post([&, to = target->handle()] {
+    while (sender->count().messages == 0) EXPECT_TRUE(to.post([] {}));  // the first that finds it parked is a message
+    EXPECT_TRUE(to.post([&] { woken.set(); }));
+    ended.wait();  // with the answer unread
+  }));
+  target->run([&](tide::scope&) -> tide::task<> { co_await woken; });
+  target.reset();
+  EXPECT_EQ(support::open_descriptors(), descriptors + 1) << "a message might still reach whoever has that number next";
+  ended.count_down();
+  let_look_around(there);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+  (void)there.post([&] { over.set(); });
+  sender_thread.join();
+}
+
 TEST(ExecutorLife, TenThousandRoundsLeaveNothing) {
   auto other = make_executor();  // lives all the while; woken by the others, and wakes them
   support::event over;
@@ -55,6 +94,7 @@ TEST(ExecutorLife, TenThousandRoundsLeaveNothing) {
   };
   constexpr int rounds = support::sanitized ? 200 : 10'000;
   for (int i = 0; i < 100; ++i) round(i);  // what is allocated once
+  let_look_around(there);                  // or the last round's descriptor would be counted here and be gone at the end
   const auto descriptors = support::open_descriptors();
   const auto memory = support::resident_bytes();
   for (int i = 0; i < rounds; ++i) round(i);
