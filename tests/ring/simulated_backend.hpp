@@ -24,6 +24,7 @@ class simulated_backend final : public tide::ring::backend {
   /// Chances out of a hundred.
   struct unkindness {
     unsigned room = 8;           ///< requests that fit before push says no
+    unsigned refused = 0;        ///< an enter that fails: what was pushed stays with us, the next one tries again
     unsigned short_result = 0;   ///< fewer bytes than there are
     unsigned interrupted = 0;    ///< -EINTR instead of a result
     unsigned late = 0;           ///< a completion that is there is held back for a turn
@@ -58,6 +59,10 @@ class simulated_backend final : public tide::ring::backend {
   }
   void enter(std::int64_t wait_ns) noexcept override {
     ++count_.enters;
+    if (chance(how_.refused)) {
+      ++count_.refused;
+      return;
+    }
     for (pending& each : queue_) {
       if (each.follows) {
         under_way_.back().then.push_back(each);
@@ -76,6 +81,7 @@ class simulated_backend final : public tide::ring::backend {
       }
     }
   }
+  [[nodiscard]] bool queued() const noexcept override { return !queue_.empty(); }
   bool has_work() noexcept override { return !ready_.empty(); }
   std::size_t take(std::span<tide::ring::raw_completion> into) noexcept override {
     std::size_t taken = 0;

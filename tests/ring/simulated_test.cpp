@@ -60,6 +60,29 @@ TEST(RingSimulated, AFullQueueIsALineAndNotAnError) {
   EXPECT_EQ(world.ring->count().submitted, all.size());
 }
 
+/// A kernel that is short of memory, busy or interrupted takes nothing, or takes it later.
+TEST(RingSimulated, ARefusedSubmissionLosesNothingAndDoublesNothing) {
+  simulated world(3, {.room = 8, .refused = 60});
+  std::vector<probe> all(2'000);
+  for (probe& each : all) world.ring->start(each, request::nop());
+  wait_for(*world.ring, [&] { return world.ring->in_flight() == 0; });
+  for (const probe& each : all) ASSERT_EQ(each.heard.size(), 1u);
+  EXPECT_EQ(world.ring->count().submitted, all.size());
+  EXPECT_EQ(world.ring->count().stale, 0u);
+  EXPECT_GT(world.ring->count().refused, 100u);
+}
+
+TEST(RingSimulated, IsNotAtRestWhileTheKernelHasNotTakenADetachedRequest) {
+  constexpr std::size_t requests = 20;
+  simulated world(1, {.refused = 60});
+  for (std::size_t i = 0; i < requests; ++i) {
+    world.ring->start_detached(request::nop());
+    while (!world.ring->at_rest()) world.ring->submit();
+  }
+  EXPECT_GT(world.ring->count().refused, 0u);
+  EXPECT_EQ(world.ring->count().enters, world.ring->count().refused + requests);
+}
+
 TEST(RingSimulated, CancelInTheLineNeverReachesTheKernel) {
   simulated world(1, {.room = 1});
   probe first;
@@ -157,6 +180,7 @@ TEST(RingSimulated, AMillionRandomSteps) {
   constexpr std::size_t steps = support::sanitized ? 50'000 : 250'000;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     simulated world(seed, {.room = 5,
+                           .refused = 10,
                            .short_result = 30,
                            .interrupted = 10,
                            .late = 40,

@@ -154,7 +154,7 @@ TEST(Spin, ThatFindsNothingSleepsAndIsWoken) {
   if (std::thread::hardware_concurrency() == 1 || tide::cpu_quota()) GTEST_SKIP() << "nobody spins here";
   auto executor = make_executor({.spin_before_park = 1us});
   executor->run([](tide::scope&) -> tide::task<> { EXPECT_TRUE(co_await tide::sleep(2ms)); });
-  EXPECT_EQ(executor->count().spin_misses, 1u);
+  EXPECT_GE(executor->count().spin_misses, 1u);
   EXPECT_GE(executor->count().parks, 1u);
 }
 

@@ -24,7 +24,7 @@ struct options {
                               ///< only; completions come while the ring is entered, never by themselves
   features without{};         ///< features set here are not used even where the kernel has them
   /// For tests: not 0 makes the kernel seem as unkind as a kernel may be (short, interrupted and late results, late cancels,
-  /// full queues), at moments that this seed decides.
+  /// full queues, refused submissions), at moments that this seed decides.
   std::uint64_t unkind_seed = 0;
 };
 
@@ -58,6 +58,8 @@ class backend {
   virtual bool push(const request& what, std::uint64_t token, bool quiet) noexcept = 0;
   /// Submits what is queued. With `wait_ns` >= 0 waits for one completion at least, at most so long (max: for ever).
   virtual void enter(std::int64_t wait_ns) noexcept = 0;
+  /// True if something was pushed that the kernel has not taken yet.
+  [[nodiscard]] virtual bool queued() const noexcept = 0;
   /// True if there is something to take, or to enter for. Without a system call.
   [[nodiscard]] virtual bool has_work() noexcept = 0;
   /// Takes completions that are there.

@@ -127,6 +127,8 @@ class kernel final : public backend {
     }
   }
 
+  [[nodiscard]] bool queued() const noexcept override { return !inherited() && io_uring_sq_ready(&ring_) != 0; }
+
   bool has_work() noexcept override { return io_uring_cq_ready(&ring_) != 0 || needs_enter(); }
 
   std::size_t take(std::span<raw_completion> into) noexcept override {

@@ -76,8 +76,8 @@ class ring {
   [[nodiscard]] bool congested() const noexcept { return !backlog_.empty(); }
   /// Operations that can still get a completion.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
-  /// True if nothing is in flight and no request waits in line.
-  [[nodiscard]] bool at_rest() const noexcept { return in_flight_ == 0 && backlog_.empty(); }
+  /// True if nothing is in flight and no request, not even a detached one, waits in line or was refused by the kernel.
+  [[nodiscard]] bool at_rest() const noexcept { return in_flight_ == 0 && backlog_.empty() && !backend_->queued(); }
   [[nodiscard]] const features& available() const noexcept { return backend_->available(); }
   [[nodiscard]] const counters& count() const noexcept { return backend_->count(); }
   [[nodiscard]] backend& behind() noexcept { return *backend_; }

@@ -1,6 +1,7 @@
 // A backend around the kernel's that is as unkind as a kernel may be, at moments that a seed decides: requests that find no
-// room, transfers that are cut short, interrupted or left without a buffer, cancels that come late, completions that come
-// late and in another order.
+// room, submissions that are refused (as by EBUSY, EAGAIN, ENOMEM and EINTR: what was queued stays queued), transfers that
+// are cut short, interrupted or left without a buffer, cancels that come late, completions that come late and in another
+// order.
 //
 // What a real kernel never does it does not do either: the completions of one request keep their order, and the answer to a
 // cancel never overtakes a completion that was there before it.
@@ -20,6 +21,7 @@ namespace {
 
 /// Chances out of a hundred.
 constexpr unsigned no_room = 5;
+constexpr unsigned refused = 5;
 constexpr unsigned interrupted = 4;
 constexpr unsigned no_buffer = 4;
 constexpr unsigned cut_short = 20;
@@ -68,6 +70,11 @@ class unkind final : public backend {
   }
 
   void enter(std::int64_t wait_ns) noexcept override {
+    if (chance(refused)) {
+      ++refused_;
+      ++count_.refused;
+      return;
+    }
     for (std::size_t left = cancels_.size(); left > 0; --left) {
       const pushed first = cancels_.front();
       cancels_.pop_front();
@@ -78,8 +85,10 @@ class unkind final : public backend {
     count_.enters = said.enters;
     count_.submitted = said.submitted;
     count_.overflowed = said.overflowed;
-    count_.refused = said.refused;
+    count_.refused = said.refused + refused_;
   }
+
+  [[nodiscard]] bool queued() const noexcept override { return !cancels_.empty() || behind_->queued(); }
 
   bool has_work() noexcept override {
     return !held_.empty() || !chosen_.empty() || !cancels_.empty() || behind_->has_work();
@@ -155,6 +164,7 @@ class unkind final : public backend {
 
   std::unique_ptr<backend> behind_;
   std::mt19937_64 random_;
+  std::uint64_t refused_ = 0;
   std::deque<pushed> cancels_;           // not yet with the kernel
   std::vector<raw_completion> held_;     // not yet delivered, in the kernel's order
   std::vector<raw_completion> chosen_;   // delivered now
