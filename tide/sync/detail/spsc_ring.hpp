@@ -134,11 +134,10 @@ class spsc_ring {
   bool receiver_leaves() noexcept { return receiver_.leave(); }
   /// Then what is inside can still be received, and nothing comes any more.
   [[nodiscard]] bool sender_gone() const noexcept { return sender_gone_.load(std::memory_order_acquire); }
-  /// What is inside goes now; what is sent in this moment goes with the ring.
+  /// What is inside goes now, which wakes a sender that waits for room; what is sent in this moment goes with the ring.
   void receiver_goes() noexcept {
     receiver_gone_.store(true, std::memory_order_seq_cst);
     drain();
-    sender_.wake();
   }
 
  private:
