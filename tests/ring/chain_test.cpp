@@ -178,14 +178,39 @@ TEST(RingChain, CancelEndsItAtEveryMoment) {
   EXPECT_EQ(ring->count().stale, 0u);
 }
 
+/// A cancel that the kernel did not take has not been made.
+TEST(RingChain, CancelEndsItWhereSubmissionsAreRefused) {
+  const auto [ours, theirs] = socket_pair();
+  std::array<std::byte, 8> into{};
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    auto ring = tide::ring::ring::create({.entries = 8, .without = {}, .unkind_seed = seed}).value();
+    ASSERT_TRUE(ring->enable());
+    probe send;
+    probe receive;
+    const std::array links = {link{&send, request::send(ours.get(), tide::bytes_of("x"), true)},
+                              link{&receive, request::receive(ours.get(), into)}};
+    ASSERT_TRUE(ring->start_chain(links));
+    if (seed % 2 == 0) turn(*ring);
+    ring->cancel(receive);
+    wait_for(*ring, [&] { return ring->at_rest(); });
+    ASSERT_EQ(receive.result(), -ECANCELED) << "seed " << seed;
+    char drained[64];
+    while (::recv(theirs.get(), drained, sizeof drained, MSG_DONTWAIT) > 0) continue;
+  }
+}
+
 /// Random chains, plain operations and cancels: every last one is told once, the others once or never, and what follows a
 /// link that did not succeed never begins.
 TEST(RingChain, RandomOnesKeepTheirPromises) {
   constexpr int rounds = support::sanitized ? 1'000 : 10'000;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-    auto made = std::make_unique<simulated_backend>(
-        seed, simulated_backend::unkindness{
-                  .room = 5, .short_result = 20, .interrupted = 10, .late = 40, .cancel_misses = 30, .reordered = true});
+    auto made = std::make_unique<simulated_backend>(seed, simulated_backend::unkindness{.room = 5,
+                                                                                        .refused = 30,
+                                                                                        .short_result = 20,
+                                                                                        .interrupted = 10,
+                                                                                        .late = 40,
+                                                                                        .cancel_misses = 30,
+                                                                                        .reordered = true});
     simulated_backend& behind = *made;
     tide::ring::ring ring(std::move(made));
     std::mt19937_64 random(seed);

@@ -189,6 +189,7 @@ class kernel final : public backend {
       io_uring_cqe* first = nullptr;
       io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
     }
+    if (io_uring_sq_ready(&ring_) != 0) ++count_.refused;
   }
 
   result<> probe_opcodes(const features& without) noexcept {

@@ -160,9 +160,12 @@ void ring::push_backlog() {
 
 void ring::turn(std::int64_t wait_ns) {
   if (!backlog_.empty()) push_backlog();
-  if (!insisting_.empty()) insist();
+  const std::vector<insistence> asked = insisting_;  // almost always none, which allocates nothing
+  if (!asked.empty()) insist();
   if (!backlog_.empty() || !cancelled_in_line_.empty() || !insisting_.empty()) wait_ns = std::min<std::int64_t>(wait_ns, 0);
+  const auto refused = backend_->count().refused;
   backend_->enter(wait_ns);
+  if (!asked.empty() && backend_->count().refused != refused) insisting_ = asked;  // the kernel has not heard it
 }
 
 std::size_t ring::reap() {
