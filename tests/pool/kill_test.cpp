@@ -218,7 +218,12 @@ TEST_F(PoolKill, WhileAnotherProcessLives) {
   std::vector<tide::block> own;
   for (std::uint32_t count = 0; count < 5; ++count) own.push_back(survivor->allocate().value());
   std::set<fault_point> died_at;
-  for (int round = 0; round < 120; ++round) {
+  // How far a life gets before its point is reached is up to chance: more rounds, if some point was not.
+  const auto all_seen = [&died_at] {
+    return died_at.contains(fault_point::reclaim_block) && died_at.contains(fault_point::lease_half) &&
+           (died_at.contains(fault_point::grow_payload) || died_at.contains(fault_point::grow_locked));
+  };
+  for (int round = 0; round < 120 || (round < 2'400 && !all_seen()); ++round) {
     for (slot& each : books_->all) each = {};
     books_->point =
         static_cast<fault_point>(static_cast<unsigned>(round) % static_cast<unsigned>(fault_point::count_of_points));
@@ -262,9 +267,7 @@ TEST_F(PoolKill, WhileAnotherProcessLives) {
       }
     }
   }
-  EXPECT_TRUE(died_at.contains(fault_point::reclaim_block));
-  EXPECT_TRUE(died_at.contains(fault_point::lease_half));
-  EXPECT_TRUE(died_at.contains(fault_point::grow_payload) || died_at.contains(fault_point::grow_locked));
+  EXPECT_TRUE(all_seen());
 }
 
 }  // namespace
