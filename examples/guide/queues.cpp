@@ -8,7 +8,10 @@
 using namespace std::chrono_literals;
 
 tide::task<> count(unsigned& turns, const bool& enough) {
-  for (; !enough; ++turns) co_await tide::yield();
+  while (!enough) {
+    ++turns;
+    co_await tide::yield();
+  }
 }
 
 tide::task<> share(tide::scope& scope) {
