@@ -71,6 +71,7 @@ class message : public tide::detail::mailbox_entry {
   void run() override {}
   void dropped() noexcept override {}
 };
+class plain_message final : public message {};
 
 /// co_await: to the other executor and back. Used again and again.
 class trip {
@@ -129,13 +130,13 @@ side tide_trips(std::chrono::nanoseconds spin) {
 side tide_stream(std::chrono::nanoseconds spin) {
   return [both = std::make_shared<executor_pair>(spin)](std::chrono::nanoseconds length) {
     return both->here->run([&](tide::scope&) -> tide::task<window> {
-      std::vector<message> messages(stream_batch);
+      std::vector<plain_message> messages(stream_batch);
       trip once(both->there.handle(), both->handle);
       co_await once;
       const stopwatch watch;
       double done = 0;
       for (; watch.within(length); done += stream_batch) {
-        for (message& each : messages) static_cast<void>(both->there.handle().post(each));
+        for (plain_message& each : messages) static_cast<void>(both->there.handle().post(each));
         co_await once;  // they have been run: each may be sent again
       }
       co_return watch.finish(done);
