@@ -1,6 +1,7 @@
 #include <tide/runtime/deadline_queue.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace tide {
@@ -47,7 +48,7 @@ unsigned deadline_control::shares_at(clock::time_point now) noexcept {
   if (begins) return static_cast<unsigned>(shares_ = first_shares);
   const double change = pace == 0 ? most_change : std::clamp(wanted / pace, 1 / most_change, most_change);
   shares_ = std::clamp<double>(shares_ * change, task_queue::least_shares, task_queue::most_shares);
-  return static_cast<unsigned>(shares_ + 0.5);
+  return static_cast<unsigned>(std::lround(shares_));
 }
 
 deadline_work::deadline_work(deadline_control& under, std::uint64_t units, clock::time_point deadline) noexcept

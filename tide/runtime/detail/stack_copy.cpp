@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+// NOLINTBEGIN(performance-no-int-to-ptr): addresses come here as numbers, out of registers and off a stack
 namespace tide::detail {
 namespace {
 
@@ -83,3 +84,4 @@ std::vector<void*> stack_copy::calls(std::size_t most) const {
 }
 
 }  // namespace tide::detail
+// NOLINTEND(performance-no-int-to-ptr)
