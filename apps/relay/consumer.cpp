@@ -16,7 +16,7 @@
 namespace tide::relay {
 namespace {
 
-constexpr std::size_t pieces_a_write = 64;
+constexpr std::size_t pieces_a_write = 512;
 constexpr std::size_t bytes_a_write = 256 * 1024;
 
 /// A cursor as a consumer gives it: nothing, a number, or something else.

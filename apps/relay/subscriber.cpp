@@ -7,6 +7,9 @@
 #include <tide/runtime/time.hpp>
 
 namespace tide::relay {
+namespace {
+constexpr unsigned messages_a_turn = 16;
+}
 
 subscriber::subscriber(host_table::entry& host, event_log& log, const subscriber_options& wanted)
     : host_(host), log_(log), wanted_(wanted), random_(std::random_device()()) {}
@@ -55,7 +58,9 @@ task<std::string> subscriber::follow() {
   ++count_.connections;
   log::info("host connected", {{"host", url()}, {"cursor", cursor()}});
   std::string why;
-  while (why.empty()) {
+  // A host that has much to say lets others have their turn: consumers must be able to follow what all hosts bring.
+  for (unsigned taken = 0; why.empty(); ++taken) {
+    if (taken % messages_a_turn == messages_a_turn - 1) co_await yield();
     auto message = co_await socket.receive();
     if (!message) {
       co_return message.error().message();
