@@ -13,6 +13,7 @@
 #include <tide/runtime/combine.hpp>
 #include <tide/runtime/deadline_queue.hpp>
 #include <tide/runtime/interval.hpp>
+#include <tide/runtime/registered_memory.hpp>
 #include <tide/runtime/run.hpp>
 #include <tide/runtime/scope.hpp>
 #include <tide/runtime/signal.hpp>

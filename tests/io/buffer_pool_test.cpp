@@ -15,6 +15,7 @@
 
 #include <tide/io/buffer.hpp>
 #include <tide/io/buffer_pool.hpp>
+#include <tide/runtime/registered_memory.hpp>
 
 #include "support/process.hpp"
 #include "support/run.hpp"
@@ -29,7 +30,7 @@ using tide::chunk;
 using tide::net::tcp_stream;
 
 static_assert(tide::io_buffer<std::vector<std::byte>> && tide::io_buffer<std::string> && tide::io_buffer<chunk>);
-static_assert(tide::io_buffer<std::array<char, 4>>);
+static_assert(tide::io_buffer<std::array<char, 4>> && tide::io_buffer<tide::registered_buffer>);
 static_assert(!tide::io_buffer<std::span<std::byte>> && !tide::io_buffer<std::string_view> &&
               !tide::io_buffer<std::vector<int>>);
 static_assert(!std::is_copy_constructible_v<chunk> && !std::is_copy_assignable_v<chunk>);

@@ -14,6 +14,7 @@
 #include <tide/base/bytes.hpp>
 #include <tide/base/descriptor.hpp>
 #include <tide/ring/buffer_ring.hpp>
+#include <tide/ring/mapping.hpp>
 #include <tide/ring/ring.hpp>
 
 #include "ring/probe.hpp"
@@ -51,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(Without, Ring,
                                          mask{"NoSqarray", {.no_sqarray = true}},
                                          mask{"RegisteredRing", {.registered_ring = true}}, mask{"Futex", {.futex = true}},
                                          mask{"BindListen", {.bind_listen = true}},
-                                         mask{"Everything", {true, true, true, true, true}}),
+                                         mask{"RegisteredMemory", {.registered_memory = true}},
+                                         mask{"Everything", {true, true, true, true, true, true, true}}),
                          [](const auto& each) { return each.param.name; });
 
 TEST_P(Ring, MaskedFeaturesAreNotUsed) {
@@ -63,6 +65,7 @@ TEST_P(Ring, MaskedFeaturesAreNotUsed) {
   EXPECT_FALSE(has.registered_ring && without.registered_ring);
   EXPECT_FALSE(has.futex && without.futex);
   EXPECT_FALSE(has.bind_listen && without.bind_listen);
+  EXPECT_FALSE(has.registered_memory && without.registered_memory);
 }
 
 TEST_P(Ring, NopRoundTrip) {
@@ -126,6 +129,26 @@ TEST_P(Ring, FilesByOffset) {
   EXPECT_EQ(run_one(*ring, request::read(file.get(), into, 3)), 4);
   EXPECT_EQ(tide::text_of(into), "3456");
   EXPECT_EQ(run_one(*ring, request::poll(file.get(), POLLIN)) & POLLIN, POLLIN);
+}
+
+TEST_P(Ring, RegisteredMemoryIsNamedByItsNumber) {
+  auto ring = make();
+  const auto memory = tide::ring::mapping::anonymous(8192).value();
+  const auto registered = ring->behind().register_memory(memory.bytes());
+  if (!ring->available().registered_memory) {
+    EXPECT_EQ(registered.error(), tide::errc::not_supported);
+    return;
+  }
+  ASSERT_TRUE(registered);
+  const tide::descriptor file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  constexpr auto index = tide::ring::backend::memory_index;
+  std::memcpy(memory.bytes().data(), "0123456789", 10);
+  EXPECT_EQ(run_one(*ring, request::write_fixed(file.get(), memory.bytes().first(10), 0, index)), 10);
+  EXPECT_EQ(run_one(*ring, request::read_fixed(file.get(), memory.bytes().last(4), 3, index)), 4);
+  EXPECT_EQ(tide::text_of(memory.bytes().last(4)), "3456");
+  std::array<std::byte, 4> outside{};
+  EXPECT_EQ(run_one(*ring, request::read_fixed(file.get(), outside, 0, index)), -EFAULT);
+  EXPECT_EQ(run_one(*ring, request::read_fixed(file.get(), memory.bytes(), 0, 1)), -EFAULT) << "there is one number only";
 }
 
 TEST_P(Ring, ErrorsComeAsResults) {

@@ -100,6 +100,7 @@ class simulated_backend final : public tide::ring::backend {
     return tide::fail(tide::errc::not_supported);
   }
   void unregister_buffers(std::uint16_t) noexcept override {}
+  tide::result<> register_memory(std::span<std::byte>) noexcept override { return tide::fail(tide::errc::not_supported); }
   [[nodiscard]] const tide::ring::features& available() const noexcept override { return none_; }
   tide::result<> announce_by(int) noexcept override { return {}; }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }

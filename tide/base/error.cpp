@@ -21,7 +21,7 @@ class category final : public std::error_category {
         return "the kernel refuses io_uring to this process: see sysctl kernel.io_uring_disabled and the seccomp filter "
                "of the container";
       case errc::no_memory_locked:
-        return "the limit on locked memory is too low for a ring: raise RLIMIT_MEMLOCK (ulimit -l)";
+        return "the limit on locked memory is too low for a ring or its registered memory: raise RLIMIT_MEMLOCK (ulimit -l)";
       case errc::no_io_uring: return "the kernel has no io_uring, or one older than Linux 6.1";
       case errc::other_process: return "belongs to the process that forked this one: make a new one after fork";
     }

@@ -20,7 +20,7 @@ enum class errc {
   malformed,         ///< foreign bytes that do not follow their format
   not_supported,     ///< the kernel or the build lacks what the call needs
   io_uring_denied,   ///< the kernel refuses io_uring to this process (sysctl kernel.io_uring_disabled, or a seccomp filter)
-  no_memory_locked,  ///< RLIMIT_MEMLOCK is too low for the ring's memory
+  no_memory_locked,  ///< RLIMIT_MEMLOCK is too low for a ring's memory, or what is registered with it
   no_io_uring,       ///< the kernel has no io_uring, or one older than Linux 6.1
   other_process,     ///< made by the process that forked this one, and of no use here
 };

@@ -67,6 +67,10 @@ class backend {
   /// Tells the kernel of a ring of provided buffers at `memory` (page aligned, `entries` a power of two), or takes it back.
   virtual result<> register_buffers(std::uint16_t group, void* memory, unsigned entries) noexcept = 0;
   virtual void unregister_buffers(std::uint16_t group) noexcept = 0;
+  /// Has the kernel pin memory (page aligned, at most 1 GiB) until the ring has gone; requests name it by `memory_index`.
+  /// Once a ring, on any thread before enable(), on the driving thread after. Errors: errc::no_memory_locked, the kernel's.
+  virtual result<> register_memory(std::span<std::byte> memory) noexcept = 0;
+  static constexpr std::uint16_t memory_index = 0;
 
   /// From now on `eventfd` is counted up whenever enter() and take() may find something. On the driving thread. (Polling the
   /// ring's own descriptor does not do: work that is deferred to this thread wakes nobody there.)

@@ -12,6 +12,7 @@
 #include <span>
 
 #include <tide/base/result.hpp>
+#include <tide/ring/mapping.hpp>
 #include <tide/ring/ring.hpp>
 
 namespace tide::ring {
@@ -46,8 +47,8 @@ class buffer_ring {
 
   ring* ring_;
   buffer_ring_options wanted_;
-  void* entries_ = nullptr;      // what the kernel reads: mapped, page aligned
-  std::byte* memory_ = nullptr;  // the buffers
+  mapping entries_;  // what the kernel reads
+  mapping memory_;   // the buffers
 };
 
 }  // namespace tide::ring

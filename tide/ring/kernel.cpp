@@ -157,6 +157,15 @@ class kernel final : public backend {
 
   void unregister_buffers(std::uint16_t group) noexcept override { io_uring_unregister_buf_ring(&ring_, group); }
 
+  result<> register_memory(std::span<std::byte> memory) noexcept override {
+    if (!available_.registered_memory) return fail(errc::not_supported);
+    const iovec whole{.iov_base = memory.data(), .iov_len = memory.size()};
+    const int error = io_uring_register_buffers(&ring_, &whole, 1);
+    if (error == -ENOMEM) return fail(errc::no_memory_locked);
+    if (error < 0) return fail_errno(-error);
+    return {};
+  }
+
   result<> announce_by(int eventfd) noexcept override {
     if (const int error = io_uring_register_eventfd(&ring_, eventfd); error < 0) return fail_errno(error);
     return {};
@@ -202,6 +211,7 @@ class kernel final : public backend {
     if (!has(newest_of_the_floor)) return fail(errc::no_io_uring);
     available_.msg_ring = !without.msg_ring && has(IORING_OP_MSG_RING);
     available_.futex = !without.futex && has(IORING_OP_FUTEX_WAIT);
+    available_.registered_memory = !without.registered_memory;
     available_.bind_listen = !without.bind_listen && has(IORING_OP_LISTEN);
     return {};
   }

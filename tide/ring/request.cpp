@@ -124,6 +124,18 @@ request request::write(int fd, std::span<const std::byte> bytes, std::uint64_t o
   return made;
 }
 
+request request::read_fixed(int fd, std::span<std::byte> into, std::uint64_t offset, std::uint16_t index) noexcept {
+  request made;
+  io_uring_prep_read_fixed(&made.entry(), fd, into.data(), static_cast<unsigned>(into.size()), offset, index);
+  return made;
+}
+
+request request::write_fixed(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::uint16_t index) noexcept {
+  request made;
+  io_uring_prep_write_fixed(&made.entry(), fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset, index);
+  return made;
+}
+
 request request::poll(int fd, unsigned events) noexcept {
   request made;
   io_uring_prep_poll_add(&made.entry(), fd, events);

@@ -38,6 +38,9 @@ class request {
   /// read(2); `offset` of ~0 means the file's own position.
   static request read(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept;
   static request write(int fd, std::span<const std::byte> bytes, std::uint64_t offset) noexcept;
+  /// The same with memory that is registered with the ring by that number, all of it inside: else -EFAULT.
+  static request read_fixed(int fd, std::span<std::byte> into, std::uint64_t offset, std::uint16_t index) noexcept;
+  static request write_fixed(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::uint16_t index) noexcept;
   static request poll(int fd, unsigned events) noexcept;
   /// Waits until `*word` was woken by futex(2), or fails with -EAGAIN if it is not `expected` (kernel 6.7). Wake without
   /// FUTEX_PRIVATE_FLAG.

@@ -28,7 +28,10 @@ constexpr unsigned cut_short = 20;
 constexpr unsigned late_cancel = 30;
 constexpr unsigned late_completion = 20;
 
-bool of_a_file(unsigned opcode) noexcept { return opcode == IORING_OP_READ || opcode == IORING_OP_WRITE; }
+bool of_a_file(unsigned opcode) noexcept {
+  return opcode == IORING_OP_READ || opcode == IORING_OP_WRITE || opcode == IORING_OP_READ_FIXED ||
+         opcode == IORING_OP_WRITE_FIXED;
+}
 bool of_a_socket(unsigned opcode) noexcept { return opcode == IORING_OP_SEND || opcode == IORING_OP_RECV; }
 bool can_be_interrupted(unsigned opcode) noexcept {
   return of_a_file(opcode) || of_a_socket(opcode) || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_ACCEPT;
@@ -113,6 +116,7 @@ class unkind final : public backend {
     return behind_->register_buffers(group, memory, entries);
   }
   void unregister_buffers(std::uint16_t group) noexcept override { behind_->unregister_buffers(group); }
+  result<> register_memory(std::span<std::byte> memory) noexcept override { return behind_->register_memory(memory); }
   [[nodiscard]] const features& available() const noexcept override { return behind_->available(); }
   result<> announce_by(int eventfd) noexcept override { return behind_->announce_by(eventfd); }
   [[nodiscard]] int descriptor() const noexcept override { return behind_->descriptor(); }

@@ -10,6 +10,7 @@
 #include <tide/ring/request.hpp>
 #include <tide/runtime/detail/stall_watch.hpp>
 #include <tide/runtime/detail/thread_setup.hpp>
+#include <tide/runtime/registered_memory.hpp>
 #include <tide/runtime/scope.hpp>
 
 namespace tide {
@@ -131,6 +132,12 @@ result<std::unique_ptr<executor>> executor::create(const options& wanted) {
     auto second = ring::ring::create(polled);
     if (!second) return fail(second.error());
     whole->polled_ = std::move(*second);
+  }
+  if (wanted.registered_memory != 0) {
+    ring::ring* const rings[] = {whole->ring_.get(), whole->polled_.get()};
+    auto memory = registered_memory::create(*whole, wanted.registered_memory, std::span(rings, whole->polled_ ? 2 : 1));
+    if (!memory) return fail(memory.error());
+    whole->registered_ = std::move(*memory);
   }
   int fd = -1;
   if (!whole->ring_->available().futex) {
@@ -332,6 +339,7 @@ void executor::abandon() {
   static_cast<void>(watch_.release());
   static_cast<void>(wake_.release());
   static_cast<void>(polled_.release());
+  static_cast<void>(registered_.release());
   static_cast<void>(ring_.release());
   throw std::system_error(make_error_code(errc::other_process), "an executor was taken over a fork");
 }

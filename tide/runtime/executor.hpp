@@ -36,6 +36,7 @@ namespace tide {
 namespace detail {
 class stall_watch;
 }
+class registered_memory;
 class scope;
 template <class T>
 class task;
@@ -82,6 +83,9 @@ class executor {
     /// like (detail/spin.hpp). Trades CPU time for latency; 0 where a cgroup rations CPU time, or with one CPU.
     std::chrono::nanoseconds spin_before_park{0};
     bool poll_files = false;  ///< make polled_ring()
+    /// Bytes of memory to pin for the rings (registered_memory.hpp), at most 1 GiB; 0: none. They count against
+    /// RLIMIT_MEMLOCK, once for each ring.
+    std::size_t registered_memory = 0;
     /// With tasks to run, completions and timers are looked at at least this often.
     std::chrono::nanoseconds quantum = std::chrono::milliseconds(1);
     /// For tests: counts the tasks' time in nanoseconds in place of the processor's counter.
@@ -92,7 +96,7 @@ class executor {
     std::function<void(std::exception_ptr)> on_exception = {};
   };
 
-  /// Errors: those of ring::open_kernel; cpu_refused for a CPU that the thread may not have.
+  /// Errors: those of ring::open_kernel and registered_memory::create; cpu_refused for a CPU that the thread may not have.
   static result<std::unique_ptr<executor>> create(const options& wanted);
   executor(const executor&) = delete;
   executor& operator=(const executor&) = delete;
@@ -145,6 +149,8 @@ class executor {
   /// A second ring whose completions are polled for (ring::options::poll_devices): while it has operations in flight the
   /// executor does not sleep. nullptr without options::poll_files.
   [[nodiscard]] ring::ring* polled_ring() noexcept { return polled_.get(); }
+  /// What options::registered_memory asked for; nullptr without.
+  [[nodiscard]] registered_memory* registered() noexcept { return registered_.get(); }
   /// In the default queue. Awaitables use the queue of their node: node.queue().schedule(coroutine).
   void schedule(std::coroutine_handle<> coroutine) { queues_.standard().schedule(coroutine); }
   void arm(timer& one, clock::time_point deadline) noexcept { timers_.arm(one, deadline); }
@@ -209,6 +215,7 @@ class executor {
 
   std::unique_ptr<ring::ring> ring_;
   std::unique_ptr<ring::ring> polled_;
+  std::unique_ptr<registered_memory> registered_;
   std::string name_;
   cpu_set cpus_;
   detail::spin_budget spin_;
