@@ -5,11 +5,9 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
-#include <memory>
 #include <print>
 #include <random>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -18,69 +16,26 @@
 #include <tide/runtime/scope.hpp>
 #include <tide/runtime/time.hpp>
 
+#include "harness/contest.hpp"
 #include "harness/machine.hpp"
-#include "harness/report.hpp"
 #include "runtime/rungs.hpp"
 
 namespace {
 
 using bench::batch;
+using bench::coroutine_calls;
+using bench::coroutine_spawns;
+using bench::coroutine_yields;
+using bench::on_executor;
 using bench::side;
 
-/// A side whose work is a task<int> made by `make(scope)`, again and again on one executor; with `other_queues` more queues.
-template <class Make>
-side on_executor(Make make, int other_queues = 0) {
-  auto executor = std::shared_ptr<tide::executor>(tide::executor::create({}).value());
-  for (int i = 0; i < other_queues; ++i) executor->make_queue({});
-  return [executor, make](std::chrono::nanoseconds length) {
-    return executor->run([&](tide::scope& scope) -> tide::task<bench::window> {
-      const bench::stopwatch watch;
-      double done = 0;
-      while (watch.within(length)) done += co_await make(scope);
-      co_return watch.finish(done);
-    });
-  };
-}
-
-tide::task<> do_nothing() { co_return; }
-
-side calls() {
-  return on_executor([](tide::scope&) -> tide::task<int> {
-    for (int i = 0; i < batch; ++i) co_await do_nothing();
-    co_return batch;
-  });
-}
-
-tide::task<> yield_often() {
-  for (int turn = 0; turn < batch; ++turn) co_await tide::yield();
-}
-side yields(int tasks, int other_queues = 0) {
-  return on_executor(
-      [tasks](tide::scope& scope) -> tide::task<int> {
-        for (int i = 0; i < tasks; ++i) scope.spawn(yield_often());
-        co_await scope.join();
-        co_return tasks* batch;
-      },
-      other_queues);
-}
-
-side spawns(int at_a_time) {
-  return on_executor([at_a_time](tide::scope& scope) -> tide::task<int> {
-    for (int i = 0; i < batch; i += at_a_time) {
-      for (int j = 0; j < at_a_time; ++j) scope.spawn(do_nothing());
-      co_await scope.join();
-    }
-    co_return batch;
-  });
-}
-
-/// The same while another executor does it on the other core.
+/// Spawns while another executor does it on the other core.
 side spawns_beside_others() {
-  return [mine = spawns(1)](std::chrono::nanoseconds length) {
+  return [mine = coroutine_spawns(1)](std::chrono::nanoseconds length) {
     std::atomic<bool> begun{false};
     const std::jthread other([&] {
       bench::pin_to(bench::other_core);
-      const side theirs = spawns(1);
+      const side theirs = coroutine_spawns(1);
       begun = true;
       static_cast<void>(theirs(length));
     });
@@ -146,29 +101,19 @@ side preempt_checks() {
   });
 }
 
-struct benchmark {
-  std::string_view name;
-  std::string_view unit;
-  std::string_view reference_name;
-  side subject;
-  side reference;
-  bench::target target;
-  bool wall = false;  // by the clock, where two threads work; else by the thread's CPU time
-};
-
-std::vector<benchmark> benchmarks() {
+std::vector<bench::contest> contests() {
   constexpr auto at_most = [](double ns) { return bench::target{bench::bound::ours_at_most, ns}; };
   constexpr auto ratio = [](double most) { return bench::target{bench::bound::ratio_at_most, most}; };
   constexpr auto spin = std::chrono::microseconds(100);
   constexpr auto park = std::chrono::nanoseconds(0);
-  std::vector<benchmark> all;
-  all.push_back({"call", "ns/call", "bare", calls(), bench::bare_calls(), at_most(10)});
-  all.push_back({"yield", "ns/yield", "bare", yields(16), bench::bare_yields(16), at_most(6)});
-  all.push_back({"yield1", "ns/yield", "bare", yields(1), bench::bare_yields(1), at_most(6)});
-  all.push_back({"yield-queues", "ns/yield", "bare", yields(16, 2), bench::bare_yields(16), {}});
-  all.push_back({"spawn", "ns/task", "bare", spawns(1), bench::bare_spawns(), at_most(15)});
-  all.push_back({"spawn100", "ns/task", "bare", spawns(100), bench::bare_spawns(), at_most(15)});
-  all.push_back({"spawn-beside", "ns/task", "alone", spawns_beside_others(), spawns(1), ratio(1.3)});
+  std::vector<bench::contest> all;
+  all.push_back({"call", "ns/call", "bare", coroutine_calls(), bench::bare_calls(), at_most(10)});
+  all.push_back({"yield", "ns/yield", "bare", coroutine_yields(16), bench::bare_yields(16), at_most(6)});
+  all.push_back({"yield1", "ns/yield", "bare", coroutine_yields(1), bench::bare_yields(1), at_most(6)});
+  all.push_back({"yield-queues", "ns/yield", "bare", coroutine_yields(16, 2), bench::bare_yields(16), {}});
+  all.push_back({"spawn", "ns/task", "bare", coroutine_spawns(1), bench::bare_spawns(), at_most(15)});
+  all.push_back({"spawn100", "ns/task", "bare", coroutine_spawns(100), bench::bare_spawns(), at_most(15)});
+  all.push_back({"spawn-beside", "ns/task", "alone", spawns_beside_others(), coroutine_spawns(1), ratio(1.3)});
   all.push_back({"nop", "ns/operation", "raw", nops(1), bench::raw_nops(1), ratio(1.08)});
   all.push_back({"nop32", "ns/operation", "raw", nops(32), bench::raw_nops(32), ratio(1.33)});  // 10 ns on 30
   all.push_back({"nop32-queues", "ns/operation", "raw", nops(32, 2), bench::raw_nops(32), {}});
@@ -178,8 +123,8 @@ std::vector<benchmark> benchmarks() {
   all.push_back({"trip-spin", "ns/trip", "line", bench::tide_trips(spin), bench::raw_line_trips(), at_most(800), true});
   all.push_back({"trip-park", "ns/trip", "futex", bench::tide_trips(park), bench::raw_futex_trips(), ratio(1.05), true});
 #ifdef TIDE_BENCH_ASIO
-  all.push_back({"yield", "ns/yield", "asio", yields(16), bench::asio_yields(16), {}});
-  all.push_back({"spawn", "ns/task", "asio", spawns(1), bench::asio_spawns(), {}});
+  all.push_back({"yield", "ns/yield", "asio", coroutine_yields(16), bench::asio_yields(16), {}});
+  all.push_back({"spawn", "ns/task", "asio", coroutine_spawns(1), bench::asio_spawns(), {}});
   all.push_back({"sleep0", "ns/sleep", "asio", sleeps(), bench::asio_timers(), {}});
 #endif
   return all;
@@ -195,26 +140,14 @@ struct options {
 };
 
 void run(const options& chosen) {
-  bench::run_first();             // and the threads that are made from here on
-  const auto all = benchmarks();  // before this thread has one core: with one, executors do not spin
+  bench::run_first();           // and the threads that are made from here on
+  const auto all = contests();  // before this thread has one core: with one, executors do not spin
   const auto awake = bench::keep_cores_awake();
   bench::pin_to(own_core);
   bench::report out(chosen.json);
-  for (const benchmark& each : all) {
+  for (const bench::contest& each : all) {
     if (!chosen.only.empty() && each.name != chosen.only) continue;
-    const auto series = bench::take_pairs(each.subject, each.reference,
-                                          {.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)});
-    const auto cost = bench::compare(
-        series, [&](const bench::window& done) { return (each.wall ? done.wall_ns : done.cpu_ns) / done.messages; });
-    out.add({.bench = "runtime",
-             .name = std::string(each.name),
-             .metric = each.wall ? "time" : "cpu",
-             .unit = std::string(each.unit),
-             .ours = cost.subject,
-             .reference = cost.reference,
-             .reference_name = std::string(each.reference_name),
-             .ratio = cost.ratio,
-             .target = each.target});
+    bench::take(each, "runtime", {.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)}, out);
   }
 }
 

@@ -12,12 +12,11 @@
 #include <tide/sync/channel.hpp>
 #include <tide/sync/local.hpp>
 
+#include "harness/stopwatch.hpp"
 #include "sync/cases.hpp"
 
 namespace bench {
 namespace {
-
-using tide::clock;
 
 constexpr int batch = 4096;  // messages between two looks at the clock
 
@@ -27,21 +26,13 @@ void keep(T& value) noexcept {
   asm volatile("" : "+m"(value) : : "memory");
 }
 
-window measured(clock::time_point begun, double messages) {
-  const double wall = std::chrono::duration<double, std::nano>(clock::now() - begun).count();
-  return {.messages = messages, .wall_ns = wall, .cpu_ns = wall};
-}
-
-/// Calls work(batch) until the time is over.
+/// Calls work(), which does a batch, until the time is over.
 template <class Work>
 window repeat(std::chrono::nanoseconds length, Work work) {
-  const auto begun = clock::now();
+  const stopwatch watch;
   double messages = 0;
-  while (clock::now() - begun < length) {
-    work();
-    messages += batch;
-  }
-  return measured(begun, messages);
+  for (; watch.within(length); messages += batch) work();
+  return watch.finish(messages);
 }
 
 /// The same inside an executor; `work` gives a task.
@@ -49,13 +40,10 @@ template <class Work>
 window repeat_in_executor(std::chrono::nanoseconds length, Work work) {
   auto executor = tide::executor::create({}).value();
   return executor->run([&](tide::scope& scope) -> tide::task<window> {
-    const auto begun = clock::now();
+    const stopwatch watch;
     double messages = 0;
-    while (clock::now() - begun < length) {
-      co_await work(scope);
-      messages += batch;
-    }
-    co_return measured(begun, messages);
+    for (; watch.within(length); messages += batch) co_await work(scope);
+    co_return watch.finish(messages);
   });
 }
 
@@ -148,7 +136,7 @@ window std_semaphore_window(std::chrono::nanoseconds length) {
 
 }  // namespace
 
-std::vector<sync_case> one_thread_cases() {
+std::vector<contest> one_thread_cases() {
   return {
       {"local channel",
        "ns/message",

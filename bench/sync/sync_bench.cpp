@@ -25,33 +25,18 @@ struct options {
   bool let_halt = false;
 };
 
-double ns_per_message(const bench::window& each) { return each.wall_ns / each.messages; }
-
-void run_case(const options& chosen, const bench::sync_case& each, bench::report& out) {
-  const auto series = bench::take_pairs(each.ours, each.reference,
-                                        {.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)});
-  const auto figure = bench::compare(series, ns_per_message);
-  out.add({.bench = "sync",
-           .name = each.name,
-           .metric = "time",
-           .unit = each.unit,
-           .ours = figure.subject,
-           .reference = figure.reference,
-           .reference_name = each.reference_name,
-           .ratio = figure.ratio,
-           .target = each.target});
-}
-
 int run(const options& chosen) {
   if (!chosen.queue_with_others) static_cast<void>(bench::run_first());
   const std::optional<bench::awake_cores> awake = chosen.let_halt ? std::nullopt : bench::keep_cores_awake();
   bench::report out(chosen.json);
   const int second = std::thread::hardware_concurrency() < 2 ? 0 : 1;
-  std::vector<bench::sync_case> all = bench::one_thread_cases();
-  for (bench::sync_case& each : bench::two_thread_cases(0, second)) all.push_back(std::move(each));
+  std::vector<bench::contest> all = bench::one_thread_cases();
+  for (bench::contest& each : bench::two_thread_cases(0, second)) all.push_back(std::move(each));
   bench::pin_to(0);
-  for (const bench::sync_case& each : all) {
-    if (each.name.contains(chosen.only)) run_case(chosen, each, out);
+  const bench::paired_options how{.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)};
+  for (bench::contest& each : all) {
+    each.wall = true;  // two threads work in most of them
+    if (each.name.contains(chosen.only)) bench::take(each, "sync", how, out);
   }
   return 0;
 }

@@ -20,12 +20,12 @@
 #include <tide/sync/spsc.hpp>
 
 #include "harness/machine.hpp"
+#include "harness/stopwatch.hpp"
 #include "sync/cases.hpp"
 
 namespace bench {
 namespace {
 
-using tide::clock;
 using numbers = tide::spsc<std::uint64_t>;
 
 constexpr std::size_t stream_room = 1024;
@@ -39,55 +39,73 @@ struct cores {
   int second;
 };
 
-/// `there` on a thread of its own on the second core, `here` on one on the first, which measures and ends both.
+/// `there` on a thread of its own on the second core, `here` on one on the first, which measures and ends both. Each gets a
+/// latch at which both wait before they begin: making an executor takes a good part of a window.
 template <class Here, class There>
 window on_two(cores on, Here here, There there) {
   window seen;
+  std::latch both(2);
   std::thread second([&] {
     pin_to(on.second);
-    there();
+    there(both);
   });
   std::thread first([&] {
     pin_to(on.first);
-    seen = here();
+    seen = here(both);
   });
   first.join();
   second.join();
   return seen;
 }
 
-/// Both begin when both are there: making an executor takes a good part of a window.
-using start = std::latch;
-
-auto in_executor(start& together, auto body) {
-  return tide::executor::create({}).value()->run([&](tide::scope& scope) {
-    together.arrive_and_wait();
-    return body(scope);
-  });
+/// on_two with threads that have no executor.
+template <class Here, class There>
+window on_two_threads(cores on, Here here, There there) {
+  return on_two(
+      on,
+      [&](std::latch& both) {
+        both.arrive_and_wait();
+        return here();
+      },
+      [&](std::latch& both) {
+        both.arrive_and_wait();
+        there();
+      });
 }
 
-class stopwatch {
- public:
-  explicit stopwatch(std::chrono::nanoseconds length) : length_(length) {}
-  [[nodiscard]] bool over() const { return clock::now() - begun_ >= length_; }
-  [[nodiscard]] window stop(double messages) const {
-    const double wall = std::chrono::duration<double, std::nano>(clock::now() - begun_).count();
-    return {.messages = messages, .wall_ns = wall, .cpu_ns = wall};
-  }
+/// on_two with an executor each; both give a task.
+template <class Here, class There>
+window on_two_executors(cores on, Here here, There there) {
+  const auto in_executor = [](auto body) {
+    return [body](std::latch& both) {
+      return tide::executor::create({}).value()->run([&](tide::scope&) {
+        both.arrive_and_wait();
+        return body();
+      });
+    };
+  };
+  return on_two(on, in_executor(here), in_executor(there));
+}
 
- private:
-  std::chrono::nanoseconds length_;
-  clock::time_point begun_ = clock::now();
-};
+/// Calls trip() until the time is over.
+template <class Trip>
+window trips_of(std::chrono::nanoseconds length, Trip trip) {
+  const stopwatch watch;
+  double trips = 0;
+  for (; watch.within(length); trips += trip_batch) {
+    for (std::uint64_t i = 0; i < trip_batch; ++i) trip(i);
+  }
+  return watch.finish(trips);
+}
 
 tide::task<window> send_stream(auto& to, std::chrono::nanoseconds length) {
-  const stopwatch time(length);
+  const stopwatch watch;
   double sent = 0;
-  for (; !time.over(); sent += batch) {
+  for (; watch.within(length); sent += batch) {
     for (std::uint64_t i = 0; i < batch; ++i) (void)co_await to.send(i);
   }
   (void)co_await to.send(std::uint64_t{stop});
-  co_return time.stop(sent);
+  co_return watch.finish(sent);
 }
 
 tide::task<> receive_stream(auto& from) {
@@ -97,18 +115,13 @@ tide::task<> receive_stream(auto& from) {
 
 window spsc_stream(cores on, std::chrono::nanoseconds length) {
   auto ends = numbers::create(stream_room);
-  start both(2);
-  return on_two(
-      on, [&] { return in_executor(both, [&](tide::scope&) { return send_stream(ends.sender, length); }); },
-      [&] { in_executor(both, [&](tide::scope&) { return receive_stream(ends.receiver); }); });
+  return on_two_executors(
+      on, [&] { return send_stream(ends.sender, length); }, [&] { return receive_stream(ends.receiver); });
 }
 
 window channel_stream(cores on, std::chrono::nanoseconds length) {
   tide::channel<std::uint64_t> way(stream_room);
-  start both(2);
-  return on_two(
-      on, [&] { return in_executor(both, [&](tide::scope&) { return send_stream(way, length); }); },
-      [&] { in_executor(both, [&](tide::scope&) { return receive_stream(way); }); });
+  return on_two_executors(on, [&] { return send_stream(way, length); }, [&] { return receive_stream(way); });
 }
 
 /// The best that two cores can do: a ring that nobody sleeps at, by two threads that spin.
@@ -119,7 +132,6 @@ window spinning_ring(cores on, std::chrono::nanoseconds length) {
   auto slots = std::make_unique<std::array<std::uint64_t, stream_room>>();
   index head;
   index tail;
-  start both(2);
   const auto send = [&](std::uint64_t value) {
     const auto at = tail.at.load(std::memory_order_relaxed);
     while (at - head.at.load(std::memory_order_acquire) == stream_room) {
@@ -127,20 +139,18 @@ window spinning_ring(cores on, std::chrono::nanoseconds length) {
     (*slots)[at % stream_room] = value;
     tail.at.store(at + 1, std::memory_order_release);
   };
-  return on_two(
+  return on_two_threads(
       on,
       [&] {
-        both.arrive_and_wait();
-        const stopwatch time(length);
+        const stopwatch watch;
         double sent = 0;
-        for (; !time.over(); sent += batch) {
+        for (; watch.within(length); sent += batch) {
           for (std::uint64_t i = 0; i < batch; ++i) send(i);
         }
         send(stop);
-        return time.stop(sent);
+        return watch.finish(sent);
       },
       [&] {
-        both.arrive_and_wait();
         std::uint64_t at = 0;
         for (std::uint64_t value = 0; value != stop; ++at) {
           while (tail.at.load(std::memory_order_acquire) == at) {
@@ -155,23 +165,22 @@ window spinning_ring(cores on, std::chrono::nanoseconds length) {
 window parked_trips(cores on, std::chrono::nanoseconds length) {
   auto there = numbers::create(trip_room);
   auto back = numbers::create(trip_room);
-  start both(2);
-  const auto ask = [&](tide::scope&) -> tide::task<window> {
-    const stopwatch time(length);
+  const auto ask = [&]() -> tide::task<window> {
+    const stopwatch watch;
     double trips = 0;
-    for (; !time.over(); trips += trip_batch) {
+    for (; watch.within(length); trips += trip_batch) {
       for (std::uint64_t i = 0; i < trip_batch; ++i) {
         (void)co_await there.sender.send(i);
         (void)co_await back.receiver.receive();
       }
     }
     there.sender = {};
-    co_return time.stop(trips);
+    co_return watch.finish(trips);
   };
-  const auto answer = [&](tide::scope&) -> tide::task<> {
+  const auto answer = [&]() -> tide::task<> {
     while (auto asked = co_await there.receiver.receive()) (void)co_await back.sender.send(*asked);
   };
-  return on_two(on, [&] { return in_executor(both, ask); }, [&] { in_executor(both, answer); });
+  return on_two_executors(on, ask, answer);
 }
 
 /// A word that two threads pass to and fro, each asleep in a futex until it is its turn.
@@ -198,24 +207,17 @@ window futex_trips(cores on, std::chrono::nanoseconds length) {
   constexpr std::uint32_t there = 1;
   constexpr std::uint32_t end = 2;
   futex_ball ball;
-  start both(2);
-  return on_two(
+  return on_two_threads(
       on,
       [&] {
-        both.arrive_and_wait();
-        const stopwatch time(length);
-        double trips = 0;
-        for (; !time.over(); trips += trip_batch) {
-          for (int i = 0; i < trip_batch; ++i) {
-            ball.set(there);
-            ball.wait([](std::uint32_t seen) { return seen == here; });
-          }
-        }
+        const window whole = trips_of(length, [&](std::uint64_t) {
+          ball.set(there);
+          ball.wait([](std::uint32_t seen) { return seen == here; });
+        });
         ball.set(end);
-        return time.stop(trips);
+        return whole;
       },
       [&] {
-        both.arrive_and_wait();
         while (ball.wait([](std::uint32_t seen) { return seen != here; }) != end) ball.set(here);
       });
 }
@@ -224,30 +226,23 @@ window futex_trips(cores on, std::chrono::nanoseconds length) {
 window polled_trips(cores on, std::chrono::nanoseconds length) {
   auto there = numbers::create(trip_room);
   auto back = numbers::create(trip_room);
-  start both(2);
   const auto next = [](numbers::receiver& from) {
     std::optional<std::uint64_t> value;
     while (!(value = from.try_receive())) {
     }
     return *value;
   };
-  return on_two(
+  return on_two_threads(
       on,
       [&] {
-        both.arrive_and_wait();
-        const stopwatch time(length);
-        double trips = 0;
-        for (; !time.over(); trips += trip_batch) {
-          for (std::uint64_t i = 0; i < trip_batch; ++i) {
-            (void)there.sender.try_send(std::uint64_t{i});
-            (void)next(back.receiver);
-          }
-        }
+        const window whole = trips_of(length, [&](std::uint64_t i) {
+          (void)there.sender.try_send(std::uint64_t{i});
+          (void)next(back.receiver);
+        });
         (void)there.sender.try_send(std::uint64_t{stop});
-        return time.stop(trips);
+        return whole;
       },
       [&] {
-        both.arrive_and_wait();
         for (std::uint64_t value = 0; (value = next(there.receiver)) != stop;) {
           (void)back.sender.try_send(std::uint64_t{value});
         }
@@ -257,25 +252,18 @@ window polled_trips(cores on, std::chrono::nanoseconds length) {
 window cache_line_trips(cores on, std::chrono::nanoseconds length) {
   std::atomic<std::uint64_t> ball{0};
   std::atomic<bool> over{false};
-  start both(2);
-  return on_two(
+  return on_two_threads(
       on,
       [&] {
-        both.arrive_and_wait();
-        const stopwatch time(length);
-        double trips = 0;
-        for (; !time.over(); trips += trip_batch) {
-          for (int i = 0; i < trip_batch; ++i) {
-            ball.store(1, std::memory_order_release);
-            while (ball.load(std::memory_order_acquire) != 0) {
-            }
+        const window whole = trips_of(length, [&](std::uint64_t) {
+          ball.store(1, std::memory_order_release);
+          while (ball.load(std::memory_order_acquire) != 0) {
           }
-        }
+        });
         over = true;
-        return time.stop(trips);
+        return whole;
       },
       [&] {
-        both.arrive_and_wait();
         while (!over.load(std::memory_order_relaxed)) {
           if (ball.load(std::memory_order_acquire) == 1) ball.store(0, std::memory_order_release);
         }
@@ -284,7 +272,7 @@ window cache_line_trips(cores on, std::chrono::nanoseconds length) {
 
 }  // namespace
 
-std::vector<sync_case> two_thread_cases(int first_core, int second_core) {
+std::vector<contest> two_thread_cases(int first_core, int second_core) {
   const cores on{first_core, second_core};
   const auto at = [on](auto measure) {
     return [on, measure](std::chrono::nanoseconds length) { return measure(on, length); };
