@@ -16,9 +16,6 @@
 namespace tide {
 namespace {
 
-// The one piece of state that a thread has.
-thread_local executor* current_executor = nullptr;
-
 /// Wakes through the rings between two looks at the kernel; what is beyond rings the bell.
 constexpr int messages_at_once = 8;
 
@@ -33,8 +30,10 @@ std::chrono::nanoseconds spin_allowed(std::chrono::nanoseconds wanted) {
 
 }  // namespace
 
-executor::running::running(executor& here) noexcept : before(current_executor) { current_executor = &here; }
-executor::running::~running() { current_executor = before; }
+constinit thread_local executor* executor::current_ = nullptr;
+
+executor::running::running(executor& here) noexcept : before(current_) { current_ = &here; }
+executor::running::~running() { current_ = before; }
 
 /// Keeps one wait for the mailbox in the kernel: on its futex word, or on an eventfd where the kernel has no futex
 /// operation.
@@ -76,10 +75,12 @@ class executor::message_operation final : public ring::operation {
   std::shared_ptr<detail::mailbox> there_;
 };
 
-void detail::promise_base::end_child(scope& owner, task_queue& queue, std::coroutine_handle<> ended,
-                                     std::exception_ptr error) noexcept {
+std::coroutine_handle<> detail::promise_base::end_child(promise_base& promise, std::coroutine_handle<> ended) noexcept {
+  scope& owner = *promise.owner_;
+  task_queue& queue = promise.node_->queue();
+  if (promise.error_) owner.fail(std::move(promise.error_));
   ended.destroy();
-  owner.ended(queue, std::move(error));
+  return owner.ended(queue);
 }
 
 void detail::join_state::end() noexcept {
@@ -116,8 +117,6 @@ void executor::report(std::exception_ptr error) noexcept {
     box_->post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });  // ends the run
   }
 }
-
-executor* executor::current() noexcept { return current_executor; }
 
 result<std::unique_ptr<executor>> executor::create(const options& wanted) {
   if (!wanted.cpus.empty()) {

@@ -112,7 +112,7 @@ class executor {
   /// Any thread, at any time of the executor's life.
   [[nodiscard]] executor_handle handle() const noexcept { return executor_handle(box_); }
   /// The executor that runs on the calling thread, or nullptr.
-  [[nodiscard]] static executor* current() noexcept;
+  [[nodiscard]] static executor* current() noexcept { return current_; }
   /// On the executor's thread, while it runs: as scope::spawn, in the root scope. It may outlive whoever called; it is
   /// cancelled and joined when the run ends. What it throws goes to options::on_exception.
   template <class F, class... Arguments>
@@ -174,6 +174,9 @@ class executor {
  private:
   friend class guest;
   friend class scope;
+  // The one piece of state that a thread has. Code that finds its address and is then continued on another thread would use
+  // the wrong one: coroutines move only where they suspend, which ends the function, and fibers stay on their thread.
+  static constinit thread_local executor* current_;
   class wake_operation;
   class message_operation;
   struct running {  // marks the thread's current executor for the time of a run
@@ -253,5 +256,25 @@ S& executor::use() {
   keep(service_key_of<S>(), std::move(made));
   return service;
 }
+
+namespace detail {
+
+// Memory of a coroutine frame, for promise types: from the cache of the thread's executor, else from operator new.
+[[nodiscard]] inline void* allocate_frame(std::size_t bytes) {
+  if constexpr (frames_are_cached) {
+    if (executor* const here = executor::current()) [[likely]]
+      return here->frames().allocate(bytes);
+  }
+  return frame_cache::make(bytes);
+}
+inline void release_frame(void* block, std::size_t bytes) noexcept {
+  if constexpr (frames_are_cached) {
+    if (executor* const here = executor::current()) [[likely]]
+      return here->frames().release(block, bytes);
+  }
+  ::operator delete(block);
+}
+
+}  // namespace detail
 
 }  // namespace tide

@@ -143,10 +143,14 @@ class scope {
     ++queue.spawned_;
     queue.schedule(frame);
   }
-  void ended(task_queue& queue, std::exception_ptr error) noexcept {
+  /// The last one lets the joiner go on: in its place, like a caller, or in the joiner's queue.
+  std::coroutine_handle<> ended(task_queue& queue) noexcept {
     --queue.tasks_;
-    if (error) fail(std::move(error));
-    if (--count_ == 0 && joining_) joining_in_->schedule(std::exchange(joining_, {}));
+    if (--count_ != 0 || !joining_) return std::noop_coroutine();
+    const auto next = std::exchange(joining_, {});
+    if (detail::tail_calls && joining_in_ == &queue) return next;
+    joining_in_->schedule(next);
+    return std::noop_coroutine();
   }
   /// The place of this scope's tasks in another queue.
   struct other_queue {

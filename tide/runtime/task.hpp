@@ -55,8 +55,7 @@ class promise_base {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
       promise_base& promise = ended.promise();
       if (promise.owner_ != nullptr) {
-        end_child(*promise.owner_, promise.node_->queue(), ended, std::move(promise.error_));
-        return std::noop_coroutine();
+        return end_child(promise, ended);
       }
       if constexpr (!tail_calls) {
         promise.node_->queue().schedule(promise.next_);
@@ -66,8 +65,8 @@ class promise_base {
     }
     void await_resume() const noexcept {}
   };
-  /// Destroys the frame of a spawned task and tells its scope.
-  static void end_child(scope& owner, task_queue& queue, std::coroutine_handle<> ended, std::exception_ptr error) noexcept;
+  /// Destroys the frame of a spawned task and tells its scope. Gives who goes on in its place.
+  static std::coroutine_handle<> end_child(promise_base& promise, std::coroutine_handle<> ended) noexcept;
 
   std::exception_ptr error_;
 
