@@ -10,8 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include <tide/runtime/detail/spin.hpp>
-
 #include "harness/machine.hpp"
 #include "runtime/rungs.hpp"
 
@@ -19,6 +17,8 @@ namespace bench {
 namespace {
 
 constexpr std::uint32_t over = ~std::uint32_t{0};
+
+void pause() noexcept { __builtin_ia32_pause(); }
 
 /// A word on a cache line of its own.
 class alignas(64) word {
@@ -28,7 +28,7 @@ class alignas(64) word {
   std::uint32_t spin(std::uint32_t last) noexcept {
     while (true) {
       if (const std::uint32_t now = std::atomic_ref(value_).load(); now != last) return now;
-      tide::detail::pause();
+      pause();
     }
   }
   void set_and_wake(std::uint32_t to) noexcept {

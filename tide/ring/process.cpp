@@ -3,16 +3,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <new>
 
 // SAFETY (for every atomic in this file): the word is a cache of getpid(2), which nothing is ordered by. Whoever finds it
-// empty fills it with the same value.
+// empty fills it with the same value. Its address is stored with release once the word is made.
 
-namespace tide::ring {
+namespace tide::ring::detail {
 namespace {
 
-/// A word that the kernel empties in a child (MADV_WIPEONFORK); nullptr if it cannot be had.
 std::atomic<std::uint32_t>* make_word() noexcept {
   // SAFETY: one page for the life of the process, never unmapped; the word in it is made right here.
   void* const page =
@@ -26,15 +24,16 @@ std::atomic<std::uint32_t>* make_word() noexcept {
 
 }  // namespace
 
-std::uint32_t this_process() noexcept {
+constinit std::atomic<std::atomic<std::uint32_t>*> process_word = nullptr;
+
+std::uint32_t ask_for_process() noexcept {
   static std::atomic<std::uint32_t>* const word = make_word();
-  if (word == nullptr) return static_cast<std::uint32_t>(::getpid());
-  std::uint32_t known = word->load(std::memory_order_relaxed);
-  if (known == 0) {
-    known = static_cast<std::uint32_t>(::getpid());
+  const auto known = static_cast<std::uint32_t>(::getpid());
+  if (word != nullptr) {
     word->store(known, std::memory_order_relaxed);
+    process_word.store(word, std::memory_order_release);
   }
   return known;
 }
 
-}  // namespace tide::ring
+}  // namespace tide::ring::detail

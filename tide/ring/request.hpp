@@ -61,14 +61,17 @@ class request {
     return (byte_movers >> (static_cast<unsigned>(bytes_.front()) & 63U) & 1U) != 0;
   }
   /// The 64 bytes as the kernel takes them. For backends.
-  [[nodiscard]] const io_uring_sqe& entry() const noexcept;
+  [[nodiscard]] const io_uring_sqe& entry() const noexcept {
+    // SAFETY: bytes_ has the size and alignment of io_uring_sqe, a trivial type; request.cpp asserts it.
+    return *reinterpret_cast<const io_uring_sqe*>(bytes_.data());
+  }
   static request from(const io_uring_sqe& entry) noexcept;
 
  private:
   request() noexcept = default;
-  io_uring_sqe& entry() noexcept;
+  static request made_of(const io_uring_sqe& entry) noexcept;
   static constexpr std::uint64_t byte_movers = 0x380004cc00636;  // a bit for each opcode
-  alignas(8) std::array<std::byte, 64> bytes_{};
+  alignas(8) std::array<std::byte, 64> bytes_;                   // whole, by from()
 };
 
 }  // namespace tide::ring

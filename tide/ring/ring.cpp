@@ -1,14 +1,12 @@
 #include <tide/ring/ring.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cerrno>
 
 namespace tide::ring {
 namespace {
 
-constexpr std::size_t reap_batch = 16;    // no more: they are cleared each time
 constexpr std::size_t reap_limit = 4096;  // one reap ends, however fast completions keep coming
 
 constexpr std::uint64_t make_token(std::uint32_t index, std::uint32_t generation) noexcept {
@@ -176,13 +174,12 @@ std::size_t ring::reap() {
     deliver(token, {.result = -ECANCELED, .flags = 0});
     ++total;
   }
-  std::array<raw_completion, reap_batch> batch;
   while (total < reap_limit) {
-    const std::size_t taken = backend_->take(batch);
+    const std::size_t taken = backend_->take(taken_);
     backend_->count_.completed += taken;
-    for (std::size_t i = 0; i < taken; ++i) deliver(batch[i].token, batch[i].said);
+    for (std::size_t i = 0; i < taken; ++i) deliver(taken_[i].token, taken_[i].said);
     total += taken;
-    if (taken < batch.size()) break;
+    if (taken < taken_.size()) break;
   }
   return total;
 }

@@ -10,6 +10,7 @@
 // by a slot and a generation, so a late completion or a cancel can never reach a stranger.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -83,7 +84,7 @@ class ring {
   [[nodiscard]] backend& behind() noexcept { return *backend_; }
 
  private:
-  struct slot {
+  struct alignas(32) slot {  // a power of two, so that finding one needs no multiplication
     operation* owner = nullptr;
     std::uint32_t generation = 1;
     std::uint32_t next_free = 0;
@@ -119,6 +120,7 @@ class ring {
   std::uint32_t free_ = 0;   // head of the free slots, 0: none
   std::size_t in_flight_ = 0;
   std::deque<waiting> backlog_;  // allocates only while the submission queue is full; cancelled ones are skipped in turn
+  std::array<raw_completion, 32> taken_{};        // reap's; here so that it is not cleared each time
   std::vector<std::uint64_t> cancelled_in_line_;  // tokens cancelled before the kernel ever saw them
   std::vector<insistence> insisting_;             // chains whose cancel may have come between two of their links
 };
