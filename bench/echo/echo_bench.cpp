@@ -37,6 +37,7 @@ constexpr std::size_t connections_for_batches = 50;
 struct options {
   std::vector<std::size_t> connections = {1, 50, 500};
   std::vector<std::size_t> bytes = {64, 4096};
+  std::size_t depth = 1;
   std::size_t pairs = 40;
   unsigned window_ms = 100;
   double retake = 0.5;
@@ -170,7 +171,8 @@ void run_case(const options& chosen, const contest& who, const bench::load_optio
   const counts_per_message theirs = reference_counts.read();
 
   const bench::finding common = {.bench = who.bench,
-                                 .name = std::format("{}x{}", load.connections, size_words(load.bytes)),
+                                 .name = std::format("{}x{}{}", load.connections, size_words(load.bytes),
+                                                     load.depth > 1 ? std::format("x{}", load.depth) : ""),
                                  .metric = {},
                                  .unit = {},
                                  .reference_name = reference.name,
@@ -222,12 +224,13 @@ int run(const options& chosen) {
                awake ? ", idle cores poll" : "");
   for (const std::size_t bytes : chosen.bytes) {
     for (const std::size_t connections : chosen.connections) {
-      const bench::load_options load{.connections = connections, .bytes = bytes, .spins = chosen.client_spins};
+      const bench::load_options load{
+          .connections = connections, .bytes = bytes, .depth = chosen.depth, .spins = chosen.client_spins};
       const bool batches = connections >= connections_for_batches;
       run_case(chosen,
                {"echo", chosen.subject, chosen.reference, cpu_ratio_max, batches ? std::optional(enters_max) : std::nullopt},
                load, out);
-      if (connections != 1 || chosen.subject != "tide" || chosen.reference != best) continue;
+      if (connections != 1 || chosen.depth != 1 || chosen.subject != "tide" || chosen.reference != best) continue;
       run_case(chosen, {"exchange", "tide-exchange", "raw-fused", exchange_cpu_ratio_max, exchange_enters_max}, load, out);
     }
   }
@@ -243,6 +246,7 @@ int main(int argc, char** argv) {
   CLI::App app("TCP echo on loopback, by paired windows");
   app.add_option("--connections", chosen.connections, "numbers of connections")->delimiter(',')->check(CLI::Range(1, 4000));
   app.add_option("--bytes", chosen.bytes, "sizes of a message")->delimiter(',')->check(CLI::Range(1, 1 << 20));
+  app.add_option("--depth", chosen.depth, "messages under way a connection")->check(CLI::Range(1, 16));
   app.add_option("--pairs", chosen.pairs, "pairs of windows a case")->check(CLI::Range(1, 1000));
   app.add_option("--window-ms", chosen.window_ms, "length of a window")->check(CLI::Range(10, 10'000));
   app.add_option("--retake", chosen.retake, "how many more pairs to take to replace disturbed ones, as a share of --pairs")

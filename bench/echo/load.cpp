@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace bench {
 namespace {
@@ -55,16 +56,16 @@ struct alignas(buffer_bytes) load::page {
 
 struct load::connection {
   tide::descriptor socket;
-  std::byte* message = nullptr;  // options_.bytes long
-  std::uint64_t number = 0;      // of the message under way
-  std::size_t arrived = 0;       // bytes of its echo
+  std::uint64_t number = 0;  // of the last message
+  std::size_t oldest = 0;    // slot of the message whose echo comes next
+  std::size_t arrived = 0;   // bytes of that
 };
 
 load::load(std::uint16_t port, const load_options& options)
     : options_(options),
       message_pages_(rounded_up(options.bytes, buffer_bytes) / buffer_bytes),
       buffers_(std::make_unique<page[]>(buffer_count)),
-      messages_(std::make_unique<page[]>(options.connections * message_pages_)),
+      messages_(std::make_unique<page[]>(options.connections * options.depth * message_pages_)),
       connections_(options.connections) {
   io_uring_params parameters{};
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
@@ -84,7 +85,6 @@ load::load(std::uint16_t port, const load_options& options)
   std::vector<int> sockets;
   for (std::size_t index = 0; index < connections_.size(); ++index) {
     connections_[index].socket = connect_to(port);
-    connections_[index].message = messages_[index * message_pages_].bytes.data();
     sockets.push_back(connections_[index].socket.get());
   }
   check(io_uring_register_files(&ring_, sockets.data(), static_cast<unsigned>(sockets.size())), "register files");
@@ -100,7 +100,10 @@ load_result load::run(std::chrono::nanoseconds length) {
   const auto start = std::chrono::steady_clock::now();
   const std::uint64_t echoes_before = echoes_;
   stopping_ = false;
-  for (std::size_t index = 0; index < connections_.size(); ++index) send(index);
+  for (std::size_t index = 0; index < connections_.size(); ++index) {
+    connections_[index].oldest = 0;
+    for (std::size_t slot = 0; slot < options_.depth; ++slot) send(index, slot);
+  }
   while (under_way_ > 0) {
     const int outcome = options_.spins ? io_uring_submit_and_get_events(&ring_) : io_uring_submit_and_wait(&ring_, 1);
     if (outcome != -EINTR) check(outcome, "io_uring_enter");
@@ -122,18 +125,18 @@ load_result load::run(std::chrono::nanoseconds length) {
   return {echoes_ - echoes_before, static_cast<double>(wall.count())};
 }
 
-void load::send(std::size_t index) {
+void load::send(std::size_t index, std::size_t slot) {
   connection& peer = connections_[index];
+  std::byte* const bytes = message(index, slot);
   ++peer.number;
-  peer.arrived = 0;
   ++under_way_;
   const std::uint64_t stamp = (static_cast<std::uint64_t>(index) << 48) ^ (peer.number * 0x9e37'79b9'7f4a'7c15);
   const std::size_t stamp_bytes = std::min(sizeof stamp, options_.bytes);
-  std::memcpy(peer.message, &stamp, stamp_bytes);
-  std::memcpy(peer.message + options_.bytes - stamp_bytes, &stamp, stamp_bytes);
+  std::memcpy(bytes, &stamp, stamp_bytes);
+  std::memcpy(bytes + options_.bytes - stamp_bytes, &stamp, stamp_bytes);
 
   io_uring_sqe& entry = submission();
-  io_uring_prep_send(&entry, static_cast<int>(index), peer.message, options_.bytes, MSG_WAITALL | MSG_NOSIGNAL);
+  io_uring_prep_send(&entry, static_cast<int>(index), bytes, options_.bytes, MSG_WAITALL | MSG_NOSIGNAL);
   io_uring_sqe_set_flags(&entry, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS);
   io_uring_sqe_set_data64(&entry, index | send_bit);
 }
@@ -162,22 +165,28 @@ void load::received(std::size_t index, const io_uring_cqe& completion) {
 
 void load::echoed(std::size_t index, std::span<const std::byte> chunk) {
   connection& peer = connections_[index];
-  const std::size_t begin = peer.arrived;
-  const std::size_t end = begin + chunk.size();
-  const auto differs = [&](std::size_t from, std::size_t to) {
-    from = std::max(from, begin);
-    to = std::min(to, end);
-    return from < to && std::memcmp(chunk.data() + (from - begin), peer.message + from, to - from) != 0;
-  };
-  const std::size_t stamp_bytes = std::min(sizeof(std::uint64_t), options_.bytes);
-  if (end > options_.bytes || differs(0, stamp_bytes) || differs(options_.bytes - stamp_bytes, options_.bytes)) {
-    throw std::runtime_error("connection " + std::to_string(index) + " got back other bytes than it sent");
+  while (!chunk.empty()) {
+    const std::byte* const sent = message(index, peer.oldest);
+    const std::size_t begin = peer.arrived;
+    const std::size_t end = std::min(begin + chunk.size(), options_.bytes);
+    const auto differs = [&](std::size_t from, std::size_t to) {
+      from = std::max(from, begin);
+      to = std::min(to, end);
+      return from < to && std::memcmp(chunk.data() + (from - begin), sent + from, to - from) != 0;
+    };
+    const std::size_t stamp_bytes = std::min(sizeof(std::uint64_t), options_.bytes);
+    if (under_way_ == 0 || differs(0, stamp_bytes) || differs(options_.bytes - stamp_bytes, options_.bytes)) {
+      throw std::runtime_error("connection " + std::to_string(index) + " got back other bytes than it sent");
+    }
+    chunk = chunk.subspan(end - begin);
+    peer.arrived = end;
+    if (end < options_.bytes) return;
+    peer.arrived = 0;
+    ++echoes_;
+    --under_way_;
+    const std::size_t slot = std::exchange(peer.oldest, (peer.oldest + 1) % options_.depth);
+    if (!stopping_) send(index, slot);
   }
-  peer.arrived = end;
-  if (end < options_.bytes) return;
-  ++echoes_;
-  --under_way_;
-  if (!stopping_) send(index);
 }
 
 io_uring_sqe& load::submission() {
@@ -190,5 +199,9 @@ io_uring_sqe& load::submission() {
 }
 
 std::byte* load::buffer(std::size_t id) const noexcept { return buffers_[id].bytes.data(); }
+
+std::byte* load::message(std::size_t index, std::size_t slot) const noexcept {
+  return messages_[(index * options_.depth + slot) * message_pages_].bytes.data();
+}
 
 }  // namespace bench
