@@ -8,7 +8,7 @@
 #include <deque>
 
 #include <tide/base/descriptor.hpp>
-#include <tide/runtime/executor.hpp>
+#include <tide/runtime/close.hpp>
 
 namespace tide::net {
 namespace {
@@ -22,16 +22,6 @@ void apply(int fd, const tcp_options& wanted) noexcept {
   if (wanted.no_delay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (wanted.send_buffer > 0) set_option(fd, SOL_SOCKET, SO_SNDBUF, wanted.send_buffer);
   if (wanted.receive_buffer > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted.receive_buffer);
-}
-
-/// Closes through the ring of the thread's executor, else at once.
-void close_descriptor(int fd) noexcept {
-  if (fd < 0) return;
-  if (executor* here = executor::current()) {
-    here->ring().start_detached(ring::request::close(fd));
-  } else {
-    ::close(fd);
-  }
 }
 
 class socket_operation final : public io_operation {

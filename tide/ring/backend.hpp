@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -26,6 +27,8 @@ struct options {
   /// For tests: not 0 makes the kernel seem as unkind as a kernel may be (short, interrupted and late results, late cancels,
   /// full queues, refused submissions), at moments that this seed decides.
   std::uint64_t unkind_seed = 0;
+  /// For tests: asked for each request that somebody waits for. What is not 0 is its result, and the kernel never sees it.
+  std::function<std::int32_t(const request&)> verdict = {};
 };
 
 struct raw_completion {
@@ -92,7 +95,7 @@ class backend {
 /// io_uring. Errors: errc::io_uring_denied, errc::no_memory_locked, errc::no_io_uring, std::errc::invalid_argument (no
 /// entries), else the kernel's.
 result<std::unique_ptr<backend>> open_kernel(const options& wanted);
-/// The one behind `options::unkind_seed`.
-std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, std::uint64_t seed);
+/// The one behind `options::unkind_seed` (0: it is kind) and `options::verdict`.
+std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, const options& wanted);
 
 }  // namespace tide::ring

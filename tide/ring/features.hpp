@@ -13,6 +13,7 @@ struct features {
   bool registered_ring = false;    ///< the ring's own descriptor is registered: cheaper io_uring_enter
   bool msg_ring = false;           ///< IORING_OP_MSG_RING: executors wake each other through their rings
   bool futex = false;              ///< IORING_OP_FUTEX_WAIT (6.7): other threads wake the ring without a descriptor
+  bool truncate = false;           ///< IORING_OP_FTRUNCATE (6.9)
   bool bind_listen = false;        ///< IORING_OP_BIND and IORING_OP_LISTEN (6.11)
   bool registered_memory = false;  ///< IORING_REGISTER_BUFFERS: memory that is pinned once, and not for each transfer
 };

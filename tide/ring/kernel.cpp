@@ -212,6 +212,7 @@ class kernel final : public backend {
     available_.msg_ring = !without.msg_ring && has(IORING_OP_MSG_RING);
     available_.futex = !without.futex && has(IORING_OP_FUTEX_WAIT);
     available_.registered_memory = !without.registered_memory;
+    available_.truncate = !without.truncate && has(IORING_OP_FTRUNCATE);
     available_.bind_listen = !without.bind_listen && has(IORING_OP_LISTEN);
     return {};
   }

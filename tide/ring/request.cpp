@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -19,6 +20,11 @@ static_assert(std::endian::native == std::endian::little, "request::from puts th
 namespace {
 
 constexpr std::uint64_t any_bit = ~0ULL;  // FUTEX_BITSET_MATCH_ANY, widened
+
+/// What read(2) moves at most at a time. The field is of 32 bits: 4 GiB would be read as nothing.
+constexpr unsigned at_once(std::size_t size) noexcept {
+  return static_cast<unsigned>(std::min<std::size_t>(size, 0x7ffff000));
+}
 
 // A request is copied right after it was made, sixteen bytes at a time, and such a load waits for smaller stores to reach
 // the cache (10 ns, a tenth of an operation). So the fields, which are in registers where this is inlined, are put together
@@ -133,25 +139,25 @@ request request::close(int fd) noexcept {
 
 request request::read(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept {
   io_uring_sqe made{};
-  io_uring_prep_read(&made, fd, into.data(), static_cast<unsigned>(into.size()), offset);
+  io_uring_prep_read(&made, fd, into.data(), at_once(into.size()), offset);
   return made_of(made);
 }
 
 request request::write(int fd, std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
   io_uring_sqe made{};
-  io_uring_prep_write(&made, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
+  io_uring_prep_write(&made, fd, bytes.data(), at_once(bytes.size()), offset);
   return made_of(made);
 }
 
 request request::read_fixed(int fd, std::span<std::byte> into, std::uint64_t offset, std::uint16_t index) noexcept {
   io_uring_sqe made{};
-  io_uring_prep_read_fixed(&made, fd, into.data(), static_cast<unsigned>(into.size()), offset, index);
+  io_uring_prep_read_fixed(&made, fd, into.data(), at_once(into.size()), offset, index);
   return made_of(made);
 }
 
 request request::write_fixed(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::uint16_t index) noexcept {
   io_uring_sqe made{};
-  io_uring_prep_write_fixed(&made, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset, index);
+  io_uring_prep_write_fixed(&made, fd, bytes.data(), at_once(bytes.size()), offset, index);
   return made_of(made);
 }
 

@@ -60,6 +60,8 @@ class request {
   [[nodiscard]] bool moves_bytes() const noexcept {
     return (byte_movers >> (static_cast<unsigned>(bytes_.front()) & 63U) & 1U) != 0;
   }
+  /// The kernel's number of the operation (io_uring_enter(2)): equal for requests made by the same function.
+  [[nodiscard]] unsigned operation() const noexcept { return static_cast<unsigned>(bytes_.front()); }
   /// The 64 bytes as the kernel takes them. For backends.
   [[nodiscard]] const io_uring_sqe& entry() const noexcept {
     // SAFETY: bytes_ has the size and alignment of io_uring_sqe, a trivial type; request.cpp asserts it.

@@ -18,7 +18,7 @@ constexpr std::uint64_t make_token(std::uint32_t index, std::uint32_t generation
 result<std::unique_ptr<ring>> ring::create(const options& wanted) {
   auto kernel = open_kernel(wanted);
   if (!kernel) return fail(kernel.error());
-  if (wanted.unkind_seed != 0) return std::make_unique<ring>(make_unkind(std::move(*kernel), wanted.unkind_seed));
+  if (wanted.unkind_seed != 0 || wanted.verdict) return std::make_unique<ring>(make_unkind(std::move(*kernel), wanted));
   return std::make_unique<ring>(std::move(*kernel));
 }
 

@@ -8,6 +8,7 @@
 #include <liburing.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <deque>
 #include <random>
@@ -28,10 +29,12 @@ constexpr unsigned cut_short = 20;
 constexpr unsigned late_cancel = 30;
 constexpr unsigned late_completion = 20;
 
-bool of_a_file(unsigned opcode) noexcept {
+bool of_bytes(unsigned opcode) noexcept {
   return opcode == IORING_OP_READ || opcode == IORING_OP_WRITE || opcode == IORING_OP_READ_FIXED ||
          opcode == IORING_OP_WRITE_FIXED;
 }
+bool of_pieces(unsigned opcode) noexcept { return opcode == IORING_OP_READV || opcode == IORING_OP_WRITEV; }
+bool of_a_file(unsigned opcode) noexcept { return of_bytes(opcode) || of_pieces(opcode); }
 bool of_a_socket(unsigned opcode) noexcept { return opcode == IORING_OP_SEND || opcode == IORING_OP_RECV; }
 bool can_be_interrupted(unsigned opcode) noexcept {
   return of_a_file(opcode) || of_a_socket(opcode) || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_ACCEPT;
@@ -40,10 +43,16 @@ bool can_be_interrupted(unsigned opcode) noexcept {
 bool may_be_short(const io_uring_sqe& entry) noexcept {
   return entry.len > 1 && (of_a_socket(entry.opcode) || (of_a_file(entry.opcode) && entry.off != ~0ULL));
 }
+/// What goes past the page cache (O_DIRECT) goes in whole blocks, also if it is cut short.
+unsigned unit_of(const io_uring_sqe& entry) noexcept {
+  const int zeros = of_bytes(entry.opcode) ? std::countr_zero(entry.off | entry.addr | entry.len) : 0;
+  return zeros < 9 ? 1 : 1U << static_cast<unsigned>(std::min(zeros, 12));
+}
 
 class unkind final : public backend {
  public:
-  unkind(std::unique_ptr<backend> behind, std::uint64_t seed) : behind_(std::move(behind)), random_(seed) {}
+  unkind(std::unique_ptr<backend> behind, const options& wanted)
+      : behind_(std::move(behind)), random_(wanted.unkind_seed), kind_(wanted.unkind_seed == 0), verdict_(wanted.verdict) {}
 
   result<> enable() noexcept override { return behind_->enable(); }
   void disable() noexcept override { behind_->disable(); }
@@ -52,6 +61,9 @@ class unkind final : public backend {
 
   bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
     io_uring_sqe entry = what.entry();
+    if (verdict_ && token != 0) {
+      if (const std::int32_t said = verdict_(what); said != 0) return answer(token, said);
+    }
     const bool follows = std::exchange(in_chain_, (entry.flags & IOSQE_IO_LINK) != 0);
     if (follows || in_chain_) return forward(what, token, quiet);  // who follows counts on how this one really ends
     if (chance(no_room)) return false;
@@ -66,7 +78,8 @@ class unkind final : public backend {
       return answer(token, -ENOBUFS);
     }
     if (may_be_short(entry) && chance(cut_short)) {
-      entry.len = 1 + below(entry.len);
+      const unsigned unit = unit_of(entry);
+      entry.len = unit * (1 + below(entry.len / unit));
       return forward(request::from(entry), token, quiet);
     }
     return forward(what, token, quiet);
@@ -131,7 +144,7 @@ class unkind final : public backend {
   };
 
   unsigned below(std::size_t limit) noexcept { return static_cast<unsigned>(random_() % limit); }
-  bool chance(unsigned percent) noexcept { return below(100) < percent; }
+  bool chance(unsigned percent) noexcept { return !kind_ && below(100) < percent; }
   bool forward(const request& what, std::uint64_t token, bool quiet) noexcept { return behind_->push(what, token, quiet); }
   bool answer(std::uint64_t token, std::int32_t result) {
     held_.push_back({token, {.result = result, .flags = 0}});
@@ -168,6 +181,8 @@ class unkind final : public backend {
 
   std::unique_ptr<backend> behind_;
   std::mt19937_64 random_;
+  bool kind_;
+  std::function<std::int32_t(const request&)> verdict_;
   std::uint64_t refused_ = 0;
   std::deque<pushed> cancels_;           // not yet with the kernel
   std::vector<raw_completion> held_;     // not yet delivered, in the kernel's order
@@ -180,8 +195,8 @@ class unkind final : public backend {
 
 }  // namespace
 
-std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, std::uint64_t seed) {
-  return std::make_unique<unkind>(std::move(behind), seed);
+std::unique_ptr<backend> make_unkind(std::unique_ptr<backend> behind, const options& wanted) {
+  return std::make_unique<unkind>(std::move(behind), wanted);
 }
 
 }  // namespace tide::ring
