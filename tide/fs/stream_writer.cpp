@@ -30,6 +30,7 @@ struct stream_writer::state {
   task<result<>> wait_for(std::size_t at_most);
   result<> make_room();
   void start();
+  void start(aligned_buffer memory, std::size_t from);
   task<result<>> write_tail();
 };
 
@@ -83,6 +84,13 @@ result<> stream_writer::state::make_room() {
 
 /// Hands the full buffer over.
 void stream_writer::state::start() {
+  const std::size_t from = written / to.alignment() * to.alignment();
+  filled = written = 0;
+  start(std::move(current), from);
+}
+
+/// Writes all of it but what is before `from`.
+void stream_writer::state::start(aligned_buffer memory, std::size_t from) {
   detail::background_ptr one;
   if (idle.empty()) {
     one.reset(new detail::background);
@@ -90,13 +98,12 @@ void stream_writer::state::start() {
     one = std::move(idle.back());
     idle.pop_back();
   }
-  const std::size_t from = written / to.alignment() * to.alignment();
-  const detail::transfer what(to.internals(), detail::way::write, detail::extent::exact, offset + from,
-                              current.data() + from, buffer - from);
-  one->start(what, std::move(current), changed);
+  const std::size_t size = memory.size();
+  const detail::transfer what(to.internals(), detail::way::write, detail::extent::exact, offset + from, memory.data() + from,
+                              size - from);
+  one->start(what, std::move(memory), changed);
   under_way.push_back(std::move(one));
-  offset += buffer;
-  filled = written = 0;
+  offset += size;
   padded = false;  // it reaches beyond what was filled up
 }
 
@@ -116,6 +123,16 @@ task<result<>> stream_writer::write(bytes_view bytes) {
   }
   if (self.failed) co_return fail(*self.failed);
   co_return {};
+}
+
+task<result<>> stream_writer::write_given(aligned_buffer bytes) {
+  state& self = *state_;
+  self.collect();
+  if (self.failed) co_return fail(*self.failed);
+  if (bytes.empty()) co_return {};
+  if (self.filled != 0 || bytes.size() % self.to.alignment() != 0) co_return co_await write(bytes_view(bytes));
+  self.start(std::move(bytes), 0);
+  co_return co_await self.wait_for(self.behind);
 }
 
 /// What is in the current buffer, which stays: more may follow.

@@ -41,6 +41,9 @@ class stream_writer {
   /// Takes all of `bytes`, or fails. After a cancel position() says how much was taken.
   task<result<>> write(bytes_view bytes);
   task<result<>> write(std::string_view text) { return write(bytes_of(text)); }
+  /// The same without copying, where it is of whole blocks of the file and begins where a buffer would: fill those of
+  /// aligned_buffer::make and hand them over.
+  task<result<>> write(aligned_buffer&& bytes) { return write_given(std::move(bytes)); }
   /// Everything that was written is in the file, for every reader of it.
   task<result<>> flush();
   /// And, with the size, on the device (fdatasync(2)).
@@ -57,6 +60,7 @@ class stream_writer {
 
  private:
   struct state;
+  task<result<>> write_given(aligned_buffer bytes);
   task<result<>> finish(bool sync);
   std::unique_ptr<state> state_;
 };
