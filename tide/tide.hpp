@@ -8,6 +8,7 @@
 #include <tide/base/log.hpp>
 #include <tide/base/result.hpp>
 #include <tide/net/tcp.hpp>
+#include <tide/net/udp.hpp>
 #include <tide/runtime/alarm.hpp>
 #include <tide/runtime/blocking.hpp>
 #include <tide/runtime/combine.hpp>

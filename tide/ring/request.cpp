@@ -107,6 +107,12 @@ request request::send_message(int fd, const msghdr* message, bool whole) noexcep
   return made_of(made);
 }
 
+request request::receive_message(int fd, msghdr* message) noexcept {
+  io_uring_sqe made{};
+  io_uring_prep_recvmsg(&made, fd, message, 0);
+  return made_of(made);
+}
+
 request request::socket(int domain, int type, int protocol) noexcept {
   io_uring_sqe made{};
   io_uring_prep_socket(&made, domain, type | SOCK_CLOEXEC, protocol, 0);

@@ -29,6 +29,8 @@ class request {
   /// send(2) with MSG_NOSIGNAL; `whole` asks the kernel to go on after short sends (MSG_WAITALL).
   static request send(int fd, std::span<const std::byte> bytes, bool whole) noexcept;
   static request send_message(int fd, const msghdr* message, bool whole) noexcept;
+  /// recvmsg(2). The kernel writes lengths and flags back into `message`.
+  static request receive_message(int fd, msghdr* message) noexcept;
   static request socket(int domain, int type, int protocol) noexcept;
   static request connect(int fd, const sockaddr* to, unsigned length) noexcept;
   /// accept4(2) with SOCK_CLOEXEC, again and again until it is cancelled or fails (kernel 5.19).
