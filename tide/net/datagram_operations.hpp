@@ -1,4 +1,7 @@
-// The awaitables behind datagram sockets (udp.hpp).
+// The awaitables behind datagram sockets. Users meet them as the values of the calls of udp.hpp:
+//
+//   auto operation = socket.receive_from(memory);   // nothing happens yet
+//   auto got = co_await tide::timeout(1s, std::move(operation));
 #pragma once
 
 #include <netinet/in.h>
