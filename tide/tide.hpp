@@ -7,6 +7,8 @@
 #include <tide/base/bytes.hpp>
 #include <tide/base/log.hpp>
 #include <tide/base/result.hpp>
+#include <tide/io/copy.hpp>
+#include <tide/io/duplex.hpp>
 #include <tide/net/tcp.hpp>
 #include <tide/net/udp.hpp>
 #include <tide/runtime/alarm.hpp>

@@ -189,6 +189,16 @@ class exchange_operation : public read_operation {
   sender sender_;
 };
 
+/// One send, of as much as the socket takes.
+class send_some_operation : public io_operation {
+ public:
+  send_some_operation(int fd, bytes_view bytes) noexcept : io_operation(ring::request::send(fd, bytes, false)) {}
+  result<std::size_t> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return static_cast<std::size_t>(result_code());
+  }
+};
+
 /// One sendmsg of several pieces.
 class write_some_operation : public io_operation {
  public:

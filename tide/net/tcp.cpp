@@ -91,7 +91,7 @@ task<result<tcp_stream>> tcp_stream::connect(address to, tcp_options wanted) {
   co_return made;
 }
 
-task<> tcp_stream::close() {
+task<> tcp_stream::close(std::error_code why) {
   if (fd_ < 0) co_return;
   const int fd = std::exchange(fd_, -1);
   if (receiver_) receiver_->close();
@@ -99,7 +99,12 @@ task<> tcp_stream::close() {
   while (co_await descriptor_cancel(fd) > 0) co_await yield();
   co_await yield();  // who waited for a buffer, and not for the kernel, goes first too
   // The plain call: through the ring it would run on a thread of the kernel, which may find the number to be a stranger's.
-  ::shutdown(fd, SHUT_RDWR);
+  if (why) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  } else {
+    ::shutdown(fd, SHUT_RDWR);
+  }
   close_descriptor(fd);
 }
 

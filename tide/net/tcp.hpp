@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <tide/base/bytes.hpp>
@@ -78,14 +79,17 @@ class tcp_stream {
   [[nodiscard]] exchange_operation exchange(bytes_view request, bytes_span into) noexcept {
     return {fd_, receiver_, request, into};
   }
+  /// One send, of as much as the socket takes; gives the bytes written, 1 at least. A cancelled one has sent nothing.
+  [[nodiscard]] send_some_operation write_some(bytes_view bytes) noexcept { return {fd_, bytes}; }
   /// One send of several pieces, as much as the socket takes; gives the bytes written. The caller keeps pieces and what they
   /// point to alive. At most IOV_MAX (1024) pieces.
   [[nodiscard]] write_some_operation write_some(std::span<const iovec> pieces) noexcept { return {fd_, pieces}; }
 
   /// No more writes: the peer reads the end of the stream (FIN).
   [[nodiscard]] shutdown_operation shutdown() noexcept { return shutdown_operation(fd_); }
-  /// Ends what is pending with errc::canceled, sends FIN, frees the descriptor.
-  task<> close();
+  /// Ends what is pending with errc::canceled, sends FIN, frees the descriptor. With `why`, whatever it is, it resets the
+  /// connection instead: the peer reads an error and no clean end, and what it has not read yet may be lost.
+  task<> close(std::error_code why = {});
 
   [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
   [[nodiscard]] result<address> local_address() const noexcept;
