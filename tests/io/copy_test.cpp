@@ -288,6 +288,7 @@ TYPED_TEST(Copy, OneBlockedDirectionDoesNotHoldTheOther) {
     auto [sent, got] = co_await tide::all(send(copy.right.handler, size), drain(copy.left.handler));
     EXPECT_EQ(got.bytes, size);
     scope.cancel();
+    co_await scope.join();
   });
 }
 
@@ -311,6 +312,7 @@ TYPED_TEST(Copy, NothingIsAllocatedOnceItRuns) {
     }
     EXPECT_EQ(counted, 0u);
     scope.cancel();
+    co_await scope.join();
   });
 }
 

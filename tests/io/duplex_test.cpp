@@ -237,6 +237,7 @@ TYPED_TEST(Duplex, AnEndThatNeverWaitsLetsOthersRun) {
     }
     EXPECT_GE(turns - between, 7) << "every 256 KiB of each side";
     scope.cancel();
+    co_await scope.join();
   });
 }
 

@@ -119,11 +119,17 @@ task<bool> pump_from_ring(From& from, To& to, copy_session& session, copy_flow& 
     const auto data = co_await below(flow.reads, from.peek());
     if (!data) co_return source_failed(to, session, flow, data.error());
     if (data->empty()) co_return true;
-    const std::uint64_t before = flow.written;
-    const bool delivered = co_await deliver(from, to, data->first, session, flow);
-    from.consume(static_cast<std::size_t>(flow.written - before));
-    flow.read = flow.written;
-    if (!delivered) co_return false;
+    const sink_wait waiting(session, flow);
+    const auto count = co_await below(flow.writes, to.write_some(data->first));
+    from.consume(count.value_or(0));  // at once: what the sink has must not fill both
+    if (!count) co_return sink_failed(from, session, flow, count.error());
+    flow.read += *count;
+    flow.written += *count;
+    if constexpr (flushable_stream<To>) {
+      if (from.unread() > 0) continue;
+      const auto flushed = co_await below(flow.writes, to.flush());
+      if (!flushed) co_return sink_failed(from, session, flow, flushed.error());
+    }
   }
   co_return source_failed(to, session, flow, make_error_code(errc::canceled));
 }

@@ -49,7 +49,7 @@ class local_pipe {
   };
 
   local_pipe(std::size_t capacity, std::size_t resume_at, local_pipe& back)
-      : ring_(capacity), resume_at_(resume_at), back_(back) {}
+      : ring_(capacity), resume_room_(capacity - resume_at), back_(back) {}
   local_pipe(const local_pipe&) = delete;
   local_pipe& operator=(const local_pipe&) = delete;
 
@@ -115,7 +115,7 @@ class local_pipe {
     size_ -= count;
     head_ = size_ == 0 && !reserved_ ? 0 : ring_.after(head_, count);
     reads_.moved(count);
-    if (size_ <= resume_at_) wake(writer_);
+    if (capacity() - size_ >= resume_room_) wake(writer_);
   }
   /// Nothing is read any more: pending and later writes fail with `why`.
   void refuse(std::error_code why) noexcept {
@@ -202,10 +202,10 @@ class local_pipe {
   byte_ring ring_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
-  const std::size_t resume_at_;
-  bool peeked_ = false;    // somebody holds pieces of what is inside
-  bool reserved_ = false;  // or of the room
-  bool split_ = false;     // the writer's end is read while it writes: two tasks
+  const std::size_t resume_room_;  // for a writer that has waited
+  bool peeked_ = false;            // somebody holds pieces of what is inside
+  bool reserved_ = false;          // or of the room
+  bool split_ = false;             // the writer's end is read while it writes: two tasks
   hook* reader_ = nullptr;
   hook* writer_ = nullptr;
   pipe_listener* listener_ = nullptr;
