@@ -198,7 +198,8 @@ TYPED_TEST(CopyModel, BothDirectionsGetTheirTurns) {
     using end_type = typename TypeParam::end;
     const auto write = [](end_type& end, bool& over) -> tide::task<> {
       const std::string piece(4096, 'x');
-      while (!over && co_await end.write_all(piece)) {
+      while (!over) {
+        if (!co_await end.write_all(piece)) break;
       }
     };
     const auto read = [](end_type& end) -> tide::task<> {
