@@ -164,17 +164,21 @@ TEST(StreamWriter, AnyMixOfWritesFlushesAndSyncsIsTheFileByteForByte) {
 
 TEST(StreamWriter, WhatWasBehindTheEndIsCutOff) {
   const support::scratch where;
-  support::write_pattern(where / "data", 100'000);
-  run_here([&](tide::scope&) -> tide::task<> {
-    auto data = co_await file::open(where / "data", {.access = access::write_only, .direct = true});
-    stream_writer stream(std::move(*data), {.offset = 8192});
-    EXPECT_TRUE(co_await stream.write("end"));
-    EXPECT_TRUE(co_await stream.close());
-    const std::string text = support::content(where / "data");
-    EXPECT_EQ(text.size(), 8195u);
-    EXPECT_EQ(support::fits(0, tide::bytes_of(text).first(8192)), 8192u);
-    EXPECT_TRUE(text.ends_with("end"));
-  });
+  for (const bool direct : {true, false}) {
+    for (const std::size_t more : {3UL, 4096UL, 131'072UL}) {  // within a block, a block, a buffer
+      support::write_pattern(where / "data", 400'000);
+      run_here([&](tide::scope&) -> tide::task<> {
+        auto data = co_await file::open(where / "data", {.access = access::write_only, .direct = direct});
+        stream_writer stream(std::move(*data), {.offset = 8192});
+        EXPECT_TRUE(co_await stream.write(std::string(more, '!')));
+        EXPECT_TRUE(co_await stream.close());
+      });
+      const std::string text = support::content(where / "data");
+      EXPECT_EQ(text.size(), 8192 + more);
+      EXPECT_EQ(support::fits(0, tide::bytes_of(text).first(8192)), 8192u);
+      EXPECT_EQ(text.find_first_not_of('!', 8192), text.npos);
+    }
+  }
 }
 
 TEST(StreamWriter, OneThatIsDroppedWaitsForNothing) {

@@ -135,7 +135,7 @@ void stream_reader::skip(std::uint64_t count) {
   while (!self.under_way.empty() && self.under_way.front()->offset() + self.under_way.front()->size() <= self.position) {
     self.under_way.pop_front();
   }
-  if (self.under_way.empty()) self.next_read = std::max(self.next_read, self.aligned(self.position));
+  self.next_read = std::max(self.next_read, self.aligned(self.position));
 }
 
 }  // namespace tide::fs
