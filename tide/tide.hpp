@@ -7,6 +7,13 @@
 #include <tide/base/bytes.hpp>
 #include <tide/base/log.hpp>
 #include <tide/base/result.hpp>
+#include <tide/fs/directory.hpp>
+#include <tide/fs/file.hpp>
+#include <tide/fs/paths.hpp>
+#include <tide/fs/read_many.hpp>
+#include <tide/fs/sealed_file.hpp>
+#include <tide/fs/stream_reader.hpp>
+#include <tide/fs/stream_writer.hpp>
 #include <tide/io/copy.hpp>
 #include <tide/io/duplex.hpp>
 #include <tide/net/tcp.hpp>
