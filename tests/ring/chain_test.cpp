@@ -19,6 +19,7 @@
 
 #include "ring/probe.hpp"
 #include "ring/simulated_backend.hpp"
+#include "ring/sockets.hpp"
 #include "support/sanitizers.hpp"
 
 namespace {
@@ -30,12 +31,6 @@ std::unique_ptr<tide::ring::ring> make_ring(unsigned entries = 64) {
   auto made = tide::ring::ring::create({.entries = entries}).value();
   EXPECT_TRUE(made->enable());
   return made;
-}
-
-std::array<tide::descriptor, 2> socket_pair() {
-  int pair[2];
-  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-  return {tide::descriptor(pair[0]), tide::descriptor(pair[1])};
 }
 
 /// A turn that does not wait.

@@ -1,42 +1,20 @@
 // What a process hears that may not have a ring: one error that names the cause. Each case in a child, which limits itself.
 #include <gtest/gtest.h>
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
-#include <iterator>
 
 #include <tide/ring/ring.hpp>
 
+#include "support/child.hpp"
+
 namespace {
 
-/// From here on the process gets `error` from this system call.
-bool refuse(unsigned call, unsigned error) {
-  sock_filter rules[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{.len = static_cast<unsigned short>(std::size(rules)), .filter = rules};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-/// True if `check()` is true in a child.
-template <class F>
-bool in_child(F check) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(check() ? 0 : 1);
-  int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+using support::in_child;
+using support::refuse;
 
 std::error_code error_of_create(const tide::ring::options& wanted = {}) {
   auto made = tide::ring::ring::create(wanted);

@@ -18,6 +18,7 @@
 #include <tide/ring/ring.hpp>
 
 #include "ring/probe.hpp"
+#include "ring/sockets.hpp"
 #include "support/process.hpp"
 
 namespace {
@@ -29,12 +30,6 @@ struct mask {
   const char* name;
   features without;
 };
-
-std::array<tide::descriptor, 2> socket_pair() {
-  int pair[2];
-  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-  return {tide::descriptor(pair[0]), tide::descriptor(pair[1])};
-}
 
 /// The suite runs with each feature masked off, so that older kernels get what they were promised.
 class Ring : public testing::TestWithParam<mask> {

@@ -27,7 +27,8 @@ struct options {
   /// For tests: not 0 makes the kernel seem as unkind as a kernel may be (short, interrupted and late results, late cancels,
   /// full queues, refused submissions), at moments that this seed decides.
   std::uint64_t unkind_seed = 0;
-  /// For tests: asked for each request that somebody waits for. What is not 0 is its result, and the kernel never sees it.
+  /// For tests: asked for each request that somebody waits for. What is not 0 is its result, and the kernel never sees it,
+  /// nor what is linked behind it.
   std::function<std::int32_t(const request&)> verdict = {};
 };
 

@@ -5,6 +5,7 @@
 //   };
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 
 namespace tide::ring {
@@ -19,6 +20,8 @@ struct completion {
   [[nodiscard]] bool has_buffer() const noexcept { return (flags & 1U) != 0; }
   /// The number of the provided buffer that the kernel picked; only if has_buffer().
   [[nodiscard]] std::uint16_t buffer() const noexcept { return static_cast<std::uint16_t>(flags >> 16U); }
+  /// Of a send without a copy: the kernel has let go of the memory. Comes after the result, if that had more().
+  [[nodiscard]] bool notice() const noexcept { return (flags & 8U) != 0; }
   /// The socket had more bytes waiting when this receive ended.
   [[nodiscard]] bool socket_nonempty() const noexcept { return (flags & 4U) != 0; }
 };
@@ -37,7 +40,7 @@ class operation {
   [[nodiscard]] bool in_flight() const noexcept { return token_ != 0; }
 
  protected:
-  ~operation() = default;
+  ~operation() { assert(token_ == 0 && "the kernel still works for this operation"); }
 
  private:
   friend class ring;

@@ -101,6 +101,18 @@ request request::send(int fd, std::span<const std::byte> bytes, bool whole) noex
   return made_of(made);
 }
 
+request request::send_zero_copy(int fd, std::span<const std::byte> bytes, bool whole,
+                                std::optional<std::uint16_t> index) noexcept {
+  io_uring_sqe made{};
+  const int flags = MSG_NOSIGNAL | (whole ? MSG_WAITALL : 0);
+  if (index) {
+    io_uring_prep_send_zc_fixed(&made, fd, bytes.data(), bytes.size(), flags, 0, *index);
+  } else {
+    io_uring_prep_send_zc(&made, fd, bytes.data(), bytes.size(), flags, 0);
+  }
+  return made_of(made);
+}
+
 request request::send_message(int fd, const msghdr* message, bool whole) noexcept {
   io_uring_sqe made{};
   io_uring_prep_sendmsg(&made, fd, message, MSG_NOSIGNAL | (whole ? MSG_WAITALL : 0));

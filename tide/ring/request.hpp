@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 struct msghdr;
@@ -28,6 +29,10 @@ class request {
   static request receive_multishot(int fd, std::uint16_t group) noexcept;
   /// send(2) with MSG_NOSIGNAL; `whole` asks the kernel to go on after short sends (MSG_WAITALL).
   static request send(int fd, std::span<const std::byte> bytes, bool whole) noexcept;
+  /// The same without a copy (kernel 6.0): the memory is the kernel's until completion::notice, which comes when the peer
+  /// has taken what was sent. With `index`: registered memory, all of `bytes` inside, which spares pinning it for each send.
+  static request send_zero_copy(int fd, std::span<const std::byte> bytes, bool whole,
+                                std::optional<std::uint16_t> index = std::nullopt) noexcept;
   static request send_message(int fd, const msghdr* message, bool whole) noexcept;
   /// recvmsg(2). The kernel writes lengths and flags back into `message`.
   static request receive_message(int fd, msghdr* message) noexcept;

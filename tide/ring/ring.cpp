@@ -7,8 +7,6 @@
 namespace tide::ring {
 namespace {
 
-constexpr std::size_t reap_limit = 4096;  // one reap ends, however fast completions keep coming
-
 constexpr std::uint64_t make_token(std::uint32_t index, std::uint32_t generation) noexcept {
   return (std::uint64_t{generation} << 32U) | index;
 }
@@ -102,15 +100,25 @@ void ring::cancel(operation& op) {
   cancelled_in_line_.push_back(op.token_);  // reap tells it: never from inside this call
 }
 
+/// Those behind `from` and itself at last. `visit` may release what it is given.
+template <class F>
+void ring::each_in_chain(std::uint32_t from, F visit) {
+  for (std::uint32_t each = slots_[from].next_in_chain;;) {
+    const std::uint32_t next = slots_[each].next_in_chain;
+    visit(each);
+    if (each == from) return;
+    each = next;
+  }
+}
+
 void ring::cancel_chain(std::uint32_t last) {
   assert(slots_[last].last && "the last of a chain is cancelled for all of it");
   const std::uint64_t token = slots_[last].owner->token_;
   unsigned links = 0;
-  for (std::uint32_t each = slots_[last].next_in_chain;; each = slots_[each].next_in_chain) {
+  each_in_chain(last, [&](std::uint32_t each) {
     ++links;
     slots_[each].cancel_requested = true;
-    if (each == last) break;
-  }
+  });
   if (slots_[last].in_line) return cancelled_in_line_.push_back(token);
   // A cancel that comes when one link has ended and the next has not begun finds neither; at the next turn it does. There
   // are no more of such moments than links.
@@ -122,11 +130,8 @@ void ring::insist() {
   again.swap(insisting_);
   for (insistence& each : again) {
     if (find(each.token) == nullptr) continue;
-    const auto last = static_cast<std::uint32_t>(each.token);
-    for (std::uint32_t member = slots_[last].next_in_chain;; member = slots_[member].next_in_chain) {
-      push(request::cancel(slots_[member].owner->token_), 0, true);
-      if (member == last) break;
-    }
+    each_in_chain(static_cast<std::uint32_t>(each.token),
+                  [&](std::uint32_t member) { push(request::cancel(slots_[member].owner->token_), 0, true); });
     if (--each.turns > 0) insisting_.push_back(each);
   }
 }
@@ -166,7 +171,7 @@ void ring::turn(std::int64_t wait_ns) {
   if (!asked.empty() && backend_->count().refused != refused) insisting_ = asked;  // the kernel has not heard it
 }
 
-std::size_t ring::reap() {
+std::size_t ring::reap(std::size_t most) {
   std::size_t total = 0;
   for (std::size_t left = cancelled_in_line_.size(); left > 0; --left) {
     const std::uint64_t token = cancelled_in_line_.back();
@@ -174,12 +179,13 @@ std::size_t ring::reap() {
     deliver(token, {.result = -ECANCELED, .flags = 0});
     ++total;
   }
-  while (total < reap_limit) {
-    const std::size_t taken = backend_->take(taken_);
+  while (total < most) {
+    const std::size_t asked = std::min(taken_.size(), most - total);
+    const std::size_t taken = backend_->take(std::span(taken_).first(asked));
     backend_->count_.completed += taken;
     for (std::size_t i = 0; i < taken; ++i) deliver(taken_[i].token, taken_[i].said);
     total += taken;
-    if (taken < taken_.size()) break;
+    if (taken < asked) break;
   }
   return total;
 }
@@ -200,21 +206,20 @@ void ring::deliver(std::uint64_t token, completion said) {
   }
   operation& op = *mine->owner;
   if (said.more()) return op.complete(said);
-  operation* const last = mine->next_in_chain != 0 ? end_chain(*mine) : nullptr;
+  operation* const last = mine->next_in_chain != 0 ? end_chain(static_cast<std::uint32_t>(token)) : nullptr;
   release(*mine);
   op.complete(said);
   if (last != nullptr) last->complete({.result = -ECANCELED, .flags = 0});
 }
 
 /// Ends the others of its chain. Returns the last of it, unless that is this one.
-operation* ring::end_chain(slot& ended) noexcept {
+operation* ring::end_chain(std::uint32_t ended) noexcept {
   operation* last = nullptr;
-  for (slot* each = &slots_[ended.next_in_chain]; each != &ended;) {
-    slot* const next = &slots_[each->next_in_chain];
-    if (each->last) last = each->owner;
-    release(*each);
-    each = next;
-  }
+  each_in_chain(ended, [&](std::uint32_t each) {
+    if (each == ended) return;
+    if (slots_[each].last) last = slots_[each].owner;
+    release(slots_[each]);
+  });
   return last;
 }
 

@@ -31,6 +31,7 @@ namespace tide::ring {
 class ring {
  public:
   static constexpr std::int64_t forever = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::size_t reap_limit = 4096;
 
   static result<std::unique_ptr<ring>> create(const options& wanted);
   explicit ring(std::unique_ptr<backend> behind);
@@ -70,8 +71,9 @@ class ring {
   [[nodiscard]] bool has_work() noexcept {
     return !cancelled_in_line_.empty() || !insisting_.empty() || backend_->has_work();
   }
-  /// Delivers the completions that are there, at most one queue's worth. Returns how many.
-  std::size_t reap();
+  /// Delivers the completions that are there, at most so many (4,096 and no more: a reap ends, however fast they keep
+  /// coming), and operations that were cancelled before the kernel saw them besides. Returns how many.
+  std::size_t reap(std::size_t most = reap_limit);
 
   /// True if requests wait in line because the submission queue was full.
   [[nodiscard]] bool congested() const noexcept { return !backlog_.empty(); }
@@ -109,9 +111,11 @@ class ring {
   void push(const request& what, std::uint64_t token, bool quiet);
   void line_up(const request& what, std::uint64_t token, bool quiet, unsigned together);
   void push_backlog();
+  template <class F>
+  void each_in_chain(std::uint32_t from, F visit);
   void cancel_chain(std::uint32_t last);
   void insist();
-  operation* end_chain(slot& ended) noexcept;
+  operation* end_chain(std::uint32_t ended) noexcept;
   [[nodiscard]] slot* find(std::uint64_t token) noexcept;  // nullptr: its operation has ended
   void deliver(std::uint64_t token, completion said);
 

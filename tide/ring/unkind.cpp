@@ -35,7 +35,9 @@ bool of_bytes(unsigned opcode) noexcept {
 }
 bool of_pieces(unsigned opcode) noexcept { return opcode == IORING_OP_READV || opcode == IORING_OP_WRITEV; }
 bool of_a_file(unsigned opcode) noexcept { return of_bytes(opcode) || of_pieces(opcode); }
-bool of_a_socket(unsigned opcode) noexcept { return opcode == IORING_OP_SEND || opcode == IORING_OP_RECV; }
+bool of_a_socket(unsigned opcode) noexcept {
+  return opcode == IORING_OP_SEND || opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_RECV;
+}
 bool can_be_interrupted(unsigned opcode) noexcept {
   return of_a_file(opcode) || of_a_socket(opcode) || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_ACCEPT;
 }
@@ -61,10 +63,15 @@ class unkind final : public backend {
 
   bool push(const request& what, std::uint64_t token, bool quiet) noexcept override {
     io_uring_sqe entry = what.entry();
-    if (verdict_ && token != 0) {
-      if (const std::int32_t said = verdict_(what); said != 0) return answer(token, said);
-    }
     const bool follows = std::exchange(in_chain_, (entry.flags & IOSQE_IO_LINK) != 0);
+    if (follows && broken_) return true;  // never begun, and nobody is told
+    broken_ = false;
+    if (verdict_ && token != 0) {
+      if (const std::int32_t said = verdict_(what); said != 0) {
+        broken_ = true;
+        return answer(token, said);
+      }
+    }
     if (follows || in_chain_) return forward(what, token, quiet);  // who follows counts on how this one really ends
     if (chance(no_room)) return false;
     if (entry.opcode == IORING_OP_ASYNC_CANCEL) {
@@ -96,7 +103,7 @@ class unkind final : public backend {
       cancels_.pop_front();
       if (chance(late_cancel) || !behind_->push(first.what, first.token, first.quiet)) cancels_.push_back(first);
     }
-    behind_->enter(held_.empty() && cancels_.empty() ? wait_ns : -1);
+    behind_->enter(held_.empty() && chosen_.empty() && cancels_.empty() ? wait_ns : -1);
     const counters& said = behind_->count();
     count_.enters = said.enters;
     count_.submitted = said.submitted;
@@ -191,6 +198,7 @@ class unkind final : public backend {
   std::size_t settled_ = 0;              // of chosen_, so many may not be overtaken
   bool taking_ = false;
   bool in_chain_ = false;  // the next request follows this one
+  bool broken_ = false;    // this one has got its result from verdict_
 };
 
 }  // namespace
