@@ -211,7 +211,7 @@ void executor::exchange_with_kernel() {
   const bool polling = polled_ && polled_->in_flight() != 0;
   if (polling) {
     polled_->submit();
-    polled_->reap();
+    queues_.run_completions([this](std::size_t most) { return polled_->reap(most); });
   }
   if (queues_.idle() && !polling && !(spin_.enabled() && spin()) && box_->begin_parking()) {
     park();
@@ -219,8 +219,7 @@ void executor::exchange_with_kernel() {
   } else {
     ring_->submit();
   }
-  queues_.begin_completions();
-  ring_->reap();
+  queues_.run_completions([this](std::size_t most) { return ring_->reap(most); });
 }
 
 std::chrono::nanoseconds executor::until_timer() const noexcept {

@@ -66,8 +66,7 @@ void guest::work() {
     for (ring::ring* each : {home.polled_.get(), home.ring_.get()}) {
       if (each == nullptr) continue;
       each->submit();
-      home.queues_.begin_completions();
-      each->reap();
+      home.queues_.run_completions([each](std::size_t most) { return each->reap(most); });
     }
     home.turn();
     if (done_) home.root_->cancel();

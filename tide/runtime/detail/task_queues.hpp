@@ -33,6 +33,22 @@ class task_queues {
   }
   /// Completions come next, whose coroutines may go on at once: their time begins with the first question.
   void begin_completions() noexcept { slice_end_ = not_begun; }
+  /// Takes completions by take(count), which says how many it has taken, until there are no more or a quantum is over: the
+  /// rest waits for the next turn. Mostly there are few, and then the clock is not looked at.
+  template <class Take>
+  void run_completions(Take take) {
+    begin_completions();
+    std::uint64_t before = 0;
+    while (true) {
+      const bool last = take(at_once_) < at_once_;
+      if (last && before == 0) return;
+      const std::uint64_t now = clock_.now();
+      if (before != 0) look_at_completions(now - before);
+      if (slice_end_ == not_begun) slice_end_ = now + quantum_;
+      if (last || now >= slice_end_) return;
+      before = now;
+    }
+  }
   /// True once the running coroutine has used up its time, or somebody of the latency class waits.
   [[nodiscard]] bool need_preempt() noexcept {
     const std::uint64_t now = clock_.now();
@@ -55,11 +71,19 @@ class task_queues {
   friend class tide::task_queue;
   static constexpr std::uint64_t not_begun = ~std::uint64_t{0};
   static constexpr unsigned most_stride = 16;
+  static constexpr std::size_t most_at_once = 16;
 
   void run_alone();
   void run_by_shares();
   void run_slice(task_queue& queue, std::uint64_t now, std::uint64_t brief_end);
   void look_again(task_queue& queue, std::uint64_t passed) noexcept;
+  void look_at_completions(std::uint64_t passed) noexcept {
+    if (passed > quantum_ / 8) {
+      at_once_ = 1;
+    } else if (at_once_ < most_at_once) {
+      at_once_ *= 2;
+    }
+  }
   void wake(task_queue& queue) noexcept;
   void adjust(task_queue& queue, std::uint64_t now) noexcept;
   void settle() noexcept;  // after a queue has come or gone
@@ -71,7 +95,8 @@ class task_queues {
   std::uint64_t slice_ = 0;           // ticks until another queue gets its turn
   std::uint64_t brief_;               // ticks of a turn of those who go on again and again
   std::uint64_t slice_end_ = not_begun;
-  bool alone_ = true;  // there is only the standard queue
+  std::size_t at_once_ = most_at_once;  // completions between two looks at the clock
+  bool alone_ = true;                   // there is only the standard queue
   task_queue* running_ = nullptr;
   share_scheduler shares_;
   std::vector<std::unique_ptr<task_queue>> all_;  // the standard one first
