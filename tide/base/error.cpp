@@ -23,6 +23,7 @@ class category final : public std::error_category {
       case errc::no_memory_locked:
         return "the limit on locked memory is too low for a ring or its registered memory: raise RLIMIT_MEMLOCK (ulimit -l)";
       case errc::no_io_uring: return "the kernel has no io_uring, or one older than Linux 6.1";
+      case errc::wrong_executor: return "used on another executor than the one it belongs to";
       case errc::other_process: return "belongs to the process that forked this one: make a new one after fork";
     }
     return "unknown tide error";

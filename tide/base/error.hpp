@@ -22,6 +22,7 @@ enum class errc {
   io_uring_denied,   ///< the kernel refuses io_uring to this process (sysctl kernel.io_uring_disabled, or a seccomp filter)
   no_memory_locked,  ///< RLIMIT_MEMLOCK is too low for a ring's memory, or what is registered with it
   no_io_uring,       ///< the kernel has no io_uring, or one older than Linux 6.1
+  wrong_executor,    ///< used on another executor than the one it belongs to
   other_process,     ///< made by the process that forked this one, and of no use here
 };
 

@@ -11,6 +11,7 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -25,6 +26,7 @@
 
 namespace tide::net {
 
+struct tcp_options;
 class tcp_stream;
 
 /// The next bytes of the stream's receiver, which is made at the first use.
@@ -76,6 +78,12 @@ class read_operation : public io_operation, private detail::reader {
     if (shares()) return join(caller, node);
     return begin(caller, node);
   }
+  /// The stream belongs to another executor at present: the operation has ended with that.
+  bool refuse(const executor& here) noexcept {
+    if (!*from_ || !(*from_)->elsewhere(here)) return false;
+    said_ = {.result = wrong_executor, .flags = 0};
+    return true;
+  }
   void set_bytes(int fd, bytes_span into) noexcept {
     into_ = into;
     request_ = ring::request::receive(fd, into);
@@ -116,41 +124,58 @@ class read_given_operation : public read_operation {
   B buffer_;
 };
 
-/// send until everything is written.
+/// send until everything is written; what is large without a copy, if the stream was told to.
 class write_operation : public io_operation {
  public:
-  write_operation(int fd, bytes_view bytes) noexcept
-      : io_operation(ring::request::send(fd, bytes, true)), fd_(fd), left_(bytes) {}
+  write_operation(int fd, bytes_view bytes, std::size_t zero_copy_from) noexcept
+      : io_operation(ring::request::send(fd, bytes, true)), fd_(fd), left_(bytes), zero_copy_from_(zero_copy_from) {}
   bool await_ready() const noexcept { return left_.empty(); }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> caller) {
+    return start(caller, caller.promise().node());
+  }
   result<> await_resume() const noexcept {
     if (auto failed = error()) return fail(*failed);
     return {};
   }
 
  protected:
+  bool start(std::coroutine_handle<> caller, cancel_node& node) {
+    if (left_.size() >= zero_copy_from_) request_ = next(node.home());
+    return begin(caller, node);
+  }
   void complete(ring::completion said) noexcept override;
+  void on_cancel() noexcept override;
   void set_bytes(bytes_view bytes) noexcept {
     left_ = bytes;
     request_ = ring::request::send(fd_, bytes, true);
   }
 
  private:
+  [[nodiscard]] ring::request next(executor& home) const noexcept;
+  void go_on(ring::completion said) noexcept;
+  void reset() noexcept;
+
   int fd_;
   bytes_view left_;
+  std::size_t zero_copy_from_;
+  std::int32_t sent_ = 0;       // what a send without a copy has said
+  bool noticed_later_ = false;  // it has, and the kernel still has the memory
 };
 
 /// The same, owning what it writes.
 template <io_buffer B>
 class write_given_operation : public write_operation {
  public:
-  write_given_operation(int fd, B&& buffer) noexcept : write_operation(fd, {}), buffer_(std::move(buffer)) {}
+  write_given_operation(int fd, B&& buffer, std::size_t zero_copy_from) noexcept
+      : write_operation(fd, {}, zero_copy_from), buffer_(std::move(buffer)) {}
   write_given_operation(write_given_operation&& other) noexcept
       : write_operation(static_cast<write_operation&&>(other)), buffer_(std::move(other.buffer_)) {}
   bool await_ready() const noexcept { return std::ranges::empty(buffer_); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     set_bytes(readable_bytes(buffer_));
-    return begin(caller, caller.promise().node());
+    return start(caller, caller.promise().node());
   }
 
  private:
@@ -239,11 +264,13 @@ namespace detail {
 /// also when the listener goes first.
 class accept_state;
 
-void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue);
+/// False if another executor has it under way.
+bool attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue);
 void detach_accept(accept_state& state) noexcept;
 [[nodiscard]] bool accept_is_ready(const accept_state& state) noexcept;
 /// A descriptor with its options set, or why there is none.
 [[nodiscard]] result<int> take_accepted(accept_state& state) noexcept;
+[[nodiscard]] const tcp_options& accepted_options(const accept_state& state) noexcept;
 
 }  // namespace detail
 
@@ -258,13 +285,16 @@ class accept_operation : private waiter {
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     cancel_node& node = caller.promise().node();
     if (node.requested()) {
-      cancelled_ = true;
+      ended_ = errc::canceled;
       return false;
     }
     caller_ = caller;
     queue_ = &node.queue();
+    if (!detail::attach_accept(*state_, *this, caller, *queue_)) {
+      ended_ = errc::wrong_executor;
+      return false;
+    }
     node.attach(*this);
-    detail::attach_accept(*state_, *this, caller, *queue_);
     return true;
   }
   result<tcp_stream> await_resume() noexcept;
@@ -272,11 +302,11 @@ class accept_operation : private waiter {
  private:
   result<int> take() noexcept {
     waiter::unlink();
-    if (cancelled_) return fail(errc::canceled);
+    if (ended_) return fail(*ended_);
     return detail::take_accepted(*state_);
   }
   void on_cancel() noexcept override {
-    cancelled_ = true;
+    ended_ = errc::canceled;
     detail::detach_accept(*state_);
     queue_->schedule(caller_);
   }
@@ -284,7 +314,7 @@ class accept_operation : private waiter {
   detail::accept_state* state_;
   std::coroutine_handle<> caller_;
   task_queue* queue_ = nullptr;
-  bool cancelled_ = false;
+  std::optional<errc> ended_;  // without a connection
 };
 
 }  // namespace tide::net

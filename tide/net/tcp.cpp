@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <deque>
 
 #include <tide/base/descriptor.hpp>
 #include <tide/runtime/close.hpp>
+#include <tide/runtime/executor.hpp>
+#include <tide/runtime/registered_memory.hpp>
 
 namespace tide::net {
 namespace {
@@ -26,11 +29,15 @@ void apply(int fd, const tcp_options& wanted) noexcept {
 
 class socket_operation final : public io_operation {
  public:
-  explicit socket_operation(int family) noexcept : io_operation(ring::request::socket(family, SOCK_STREAM, 0)) {}
+  socket_operation(int family, const tcp_options& wanted) noexcept
+      : io_operation(ring::request::socket(family, SOCK_STREAM, 0)), wanted_(wanted) {}
   result<tcp_stream> await_resume() const noexcept {
     if (auto failed = error()) return fail(*failed);
-    return tcp_stream(result_code());
+    return tcp_stream(result_code(), wanted_);
   }
+
+ private:
+  tcp_options wanted_;
 };
 
 class connect_operation final : public io_operation {
@@ -84,7 +91,7 @@ tcp_stream::~tcp_stream() {
 
 task<result<tcp_stream>> tcp_stream::connect(address to, tcp_options wanted) {
   if (!to.valid()) co_return fail(errc::malformed);
-  auto made = co_await socket_operation(to.family());
+  auto made = co_await socket_operation(to.family(), wanted);
   if (!made) co_return made;
   apply(made->native_handle(), wanted);
   if (auto connected = co_await connect_operation(made->native_handle(), to); !connected) co_return fail(connected.error());
@@ -120,6 +127,10 @@ bool receive_operation::begin(std::coroutine_handle<> caller, cancel_node& node)
   }
   queue_ = &node.queue();
   if (!*from_) from_->reset(new detail::receiver(fd_));  // once a stream
+  if ((*from_)->elsewhere(node.home())) {
+    taken_ = fail(errc::wrong_executor);
+    return false;
+  }
   if ((*from_)->ready()) {
     take();
     return false;
@@ -159,6 +170,7 @@ void receive_operation::on_cancel() noexcept {
 }
 
 bool read_operation::join(std::coroutine_handle<> caller, cancel_node& node) {
+  if (refuse(node.home())) return false;
   detail::receiver& from = **from_;
   if (node.requested() || (!from.ready() && !from.pause(*this))) return begin(caller, node);
   if (from.ready()) {
@@ -193,6 +205,7 @@ void read_operation::receive_now() noexcept {
 bool exchange_operation::start_both(std::coroutine_handle<> caller, cancel_node& node) {
   if (left_.empty()) return start(caller, node);
   if (node.requested()) return begin(caller, node);
+  if (refuse(node.home())) return false;
   attach(caller, node);
   alone_ = shares();
   chain();
@@ -232,12 +245,47 @@ void exchange_operation::sent(std::int32_t result) noexcept {
   chain();
 }
 
+ring::request write_operation::next(executor& home) const noexcept {
+  if (left_.size() < zero_copy_from_) return ring::request::send(fd_, left_, true);
+  registered_memory* const memory = home.registered();
+  return ring::request::send_zero_copy(fd_, left_, true, memory == nullptr ? std::nullopt : memory->index_of(left_));
+}
+
+/// A send without a copy has a result, and ends with a notice.
 void write_operation::complete(ring::completion said) noexcept {
+  if (said.more()) {
+    sent_ = said.result;
+    noticed_later_ = true;
+    if (cancel_requested()) reset();
+    return;
+  }
+  if (std::exchange(noticed_later_, false)) said = {.result = sent_, .flags = 0};
+  go_on(said);
+}
+
+void write_operation::on_cancel() noexcept {
+  if (noticed_later_) return reset();
+  io_operation::on_cancel();
+}
+
+/// What has been sent and not taken goes, and the notice comes.
+void write_operation::reset() noexcept {
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  ::connect(fd_, &nobody, sizeof nobody);
+  sent_ = -ECANCELED;
+}
+
+void write_operation::go_on(ring::completion said) noexcept {
+  const bool cannot = said.result == -EOPNOTSUPP || said.result == -ENOBUFS || said.result == -ENOMEM;
+  if (cannot && left_.size() >= zero_copy_from_) {  // not this socket, or no more memory may be pinned
+    zero_copy_from_ = ~std::size_t{0};
+    said.result = -EINTR;
+  }
   if (said.result > 0 || said.result == -EINTR) {
     left_ = left_.subspan(static_cast<std::size_t>(std::max(said.result, 0)));
     if (!left_.empty()) {
       queue().count_bytes(static_cast<std::size_t>(std::max(said.result, 0)));
-      if (restart(ring::request::send(fd_, left_, true))) return;
+      if (restart(next(home()))) return;
       said.result = -ECANCELED;
     }
   }
@@ -256,12 +304,16 @@ class accept_state final : public ring::operation {
     for (const int fd : accepted_) close_descriptor(fd);
   }
 
-  void attach(waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
+  bool attach(waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
+    const bool elsewhere = in_flight() && home_ != &queue.home();
+    assert(!elsewhere && "a listener is used on another executor than the one that accepts for it");
+    if (elsewhere) return false;
     waiting_ = &waiting;
     caller_ = caller;
     queue_ = &queue;
     home_ = &queue.home();
     if (!in_flight()) home_->ring().start(*this, ring::request::accept_multishot(listening_.get()));
+    return true;
   }
   void detach() noexcept { waiting_ = nullptr; }
   [[nodiscard]] bool ready() const noexcept { return !accepted_.empty() || failed_ != 0; }
@@ -284,6 +336,7 @@ class accept_state final : public ring::operation {
     home_->ring().cancel(*this);
   }
   [[nodiscard]] int listening() const noexcept { return listening_.get(); }
+  [[nodiscard]] const tcp_options& wanted() const noexcept { return wanted_; }
 
  private:
   /// So many connections wait in this process at most; the rest waits in the kernel's backlog.
@@ -324,12 +377,13 @@ class accept_state final : public ring::operation {
   executor* home_ = nullptr;
 };
 
-void attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
-  state.attach(waiting, caller, queue);
+bool attach_accept(accept_state& state, waiter& waiting, std::coroutine_handle<> caller, task_queue& queue) {
+  return state.attach(waiting, caller, queue);
 }
 void detach_accept(accept_state& state) noexcept { state.detach(); }
 bool accept_is_ready(const accept_state& state) noexcept { return state.ready(); }
 result<int> take_accepted(accept_state& state) noexcept { return state.take(); }
+const tcp_options& accepted_options(const accept_state& state) noexcept { return state.wanted(); }
 
 }  // namespace detail
 

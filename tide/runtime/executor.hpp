@@ -9,6 +9,7 @@
 //   there.post([] { … runs on the executor's thread … });
 #pragma once
 
+#include <cassert>
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
@@ -153,7 +154,10 @@ class executor {
   [[nodiscard]] registered_memory* registered() noexcept { return registered_.get(); }
   /// In the default queue. Awaitables use the queue of their node: node.queue().schedule(coroutine).
   void schedule(std::coroutine_handle<> coroutine) { queues_.standard().schedule(coroutine); }
-  void arm(timer& one, clock::time_point deadline) noexcept { timers_.arm(one, deadline); }
+  void arm(timer& one, clock::time_point deadline) noexcept {
+    assert(current() == this && "a timer is armed on another executor than its own");
+    timers_.arm(one, deadline);
+  }
   void disarm(timer& one) noexcept { timers_.disarm(one); }
   /// Whether another executor can be woken through the rings, and the wake itself: a message to its ring, on its way when
   /// this returns. For detail::mailbox, which counts it as a sender.

@@ -37,8 +37,12 @@ class io_operation : public ring::operation, public waiter {
   [[nodiscard]] static std::optional<std::error_code> error_of(std::int32_t code) noexcept {
     if (code >= 0) return std::nullopt;
     if (code == -ECANCELED) return make_error_code(errc::canceled);
+    if (code == wrong_executor) return make_error_code(errc::wrong_executor);
     return std::error_code(-code, std::system_category());
   }
+
+  /// For an operation that finds that what it is about belongs to another executor. No error of the kernel's.
+  static constexpr std::int32_t wrong_executor = -4096;
 
  protected:
   ~io_operation() = default;
@@ -55,6 +59,7 @@ class io_operation : public ring::operation, public waiter {
   }
   /// The first half of begin, for an operation that waits for something else before its request.
   void attach(std::coroutine_handle<> caller, cancel_node& node) noexcept {
+    assert(executor::current() == &node.home() && "awaited on another executor than its task's");
     caller_ = caller;
     node_ = &node;
     node.attach(*this);

@@ -1,6 +1,7 @@
 #include <tide/runtime/registered_memory.hpp>
 
 #include <bit>
+#include <cassert>
 #include <cerrno>
 #include <functional>
 
@@ -38,6 +39,7 @@ class registered_store {
   }
 
   result<registered_buffer> allocate(std::size_t bytes) noexcept {
+    assert((executor::current() == nullptr || executor::current() == home_) && "the memory of another executor");
     if (bytes == 0) return fail_errno(EINVAL);
     collect();
     const std::size_t pages = (bytes - 1) / page_size + 1;

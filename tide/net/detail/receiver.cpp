@@ -1,12 +1,19 @@
 #include <tide/net/detail/receiver.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 
 #include <tide/ring/request.hpp>
 #include <tide/runtime/io_operation.hpp>
 
 namespace tide::net::detail {
+
+bool receiver::elsewhere(const executor& here) const noexcept {
+  const bool refused = home_ != nullptr && home_ != &here && active();
+  assert(!refused && "a stream is used on another executor than the one that receives for it");
+  return refused;
+}
 
 result<chunk> receiver::take() noexcept {
   if (unread() != 0) {

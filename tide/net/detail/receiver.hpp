@@ -43,6 +43,8 @@ class receiver final : public ring::operation, private starved, private hoarder 
   [[nodiscard]] bool ready() const noexcept { return unread() != 0 || outcome_.has_value(); }
   /// True if bytes come or have come this way, so that a plain receive would take others out of their order.
   [[nodiscard]] bool active() const noexcept { return ready() || in_flight() || starved::linked(); }
+  /// True if another executor than `here` has it under way. An assertion that fails, where assertions are on.
+  [[nodiscard]] bool elsewhere(const executor& here) const noexcept;
   /// Only if ready(). An empty chunk is the end of the stream.
   result<chunk> take() noexcept;
   /// The same into memory, as recv(2) gives it: bytes, 0 or -errno. What does not fit stays.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <coroutine>
 #include <cstdint>
 
@@ -29,7 +30,10 @@ class local_parker final : public parker {
     caller_ = caller;
     queue_ = &queue;
   }
-  void unpark() noexcept override { queue_->schedule(caller_); }
+  void unpark() noexcept override {
+    assert(executor::current() == &queue_->home() && "what waits here belongs to another executor");
+    queue_->schedule(caller_);
+  }
   void unpark_here() noexcept { unpark(); }
 
  private:
