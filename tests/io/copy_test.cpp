@@ -292,6 +292,31 @@ TYPED_TEST(Copy, OneBlockedDirectionDoesNotHoldTheOther) {
   });
 }
 
+TEST(CopyRings, BytesLandBeforeAReaderThatWaits) {
+  run_here([](tide::scope& scope) -> tide::task<> {
+    tide::copy_control control;
+    running<support::local_kind> copy(scope, 1000, {.control = &control});
+    std::vector<std::byte> memory(5000);
+    tide::result<std::size_t> size;
+    scope.spawn([](tide::local::duplex_end& end, std::vector<std::byte>& into,
+                   tide::result<std::size_t>& got) -> tide::task<> { got = co_await end.read_some(into); },
+                std::ref(copy.right.handler), std::ref(memory), std::ref(size));
+    for (int i = 0; i < 5; ++i) co_await tide::yield();
+    EXPECT_TRUE(co_await copy.left.handler.write_all(patterned(0, 5000)));  // more than all rings hold: nobody has to wait
+    EXPECT_EQ(copy.left.handler.sent().waits, 0u);
+    EXPECT_EQ(copy.left.handler.sent().peak, 0u);
+    EXPECT_EQ(control.a_to_b().written, 5000u);
+    co_await tide::yield();
+    EXPECT_EQ(size.value_or(0), 5000u);
+    EXPECT_TRUE(fits(0, memory));
+    EXPECT_EQ(copy.right.port.sent().bytes, 5000u);
+    EXPECT_TRUE(co_await copy.left.handler.shutdown());
+    EXPECT_TRUE(co_await copy.right.handler.shutdown());
+    co_await copy.done.wait();
+    EXPECT_TRUE(copy.result.complete());
+  });
+}
+
 TYPED_TEST(Copy, NothingIsAllocatedOnceItRuns) {
   run_here([](tide::scope& scope) -> tide::task<> {
     running<TypeParam> copy(scope, 1000, {.idle = 1h, .write_stall = 1h});

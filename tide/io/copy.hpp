@@ -4,9 +4,9 @@
 //   log(done.a_to_b.bytes, done.b_to_a.bytes, done.a_to_b.error);
 //
 // Each direction goes its own way: the end of one side is handed on as a half-close once everything before it is delivered,
-// and the other direction goes on. An error is never turned into a clean end. Between two ends of local duplexes no byte is
-// copied twice: rings change places. Sockets bring their bytes in buffers that the kernel picks; a copy that waits holds no
-// memory.
+// and the other direction goes on. An error is never turned into a clean end. Between two ends of local duplexes the copy
+// itself copies next to nothing: bytes land straight before the reader that waits, and else rings change places. Sockets
+// bring their bytes in buffers that the kernel picks; a copy that waits holds no memory.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // The directions of a copy, each in the way that suits its two streams:
 //
-//   local duplex to local duplex: rings change places, or bytes move from ring to ring
+//   local duplex to local duplex: bytes land before the reader that waits, else rings change places
 //   any duplex to a stream:       written from where the bytes lie
 //   a stream to any duplex:       read to where they shall lie
 //   a socket to a stream:         in buffers that the kernel picks
@@ -95,7 +95,7 @@ task<bool> pump_rings(From& from, To& to, copy_session& session, copy_flow& flow
   local_pipe& in = pipe_access::in(from);
   local_pipe& out = pipe_access::out(to);
   while (!flow.reads.requested()) {
-    const auto content = co_await below(flow.reads, pipe_content<local_pipe>(&in));
+    const auto content = co_await below(flow.reads, pipe_relay(in, out, flow.read, flow.written));
     if (!content) co_return source_failed(to, session, flow, content.error());
     if (in.size() == 0) {
       if (!*in.ended()) co_return true;

@@ -41,6 +41,9 @@ class local_pipe {
     bytes_span landing;      ///< of a read: where bytes may be put without the ring
     std::size_t landed = 0;  ///< how many were
     std::size_t wants = 0;   ///< of a write: bytes that are left
+    /// Of a copy that waits for bytes to pass on: they may land where that pipe's reader waits, and are counted here.
+    local_pipe* through = nullptr;
+    virtual void passed(std::size_t) noexcept {}
 
    protected:
     hook() noexcept = default;
@@ -64,7 +67,7 @@ class local_pipe {
   /// Why nothing is read any more.
   [[nodiscard]] const std::optional<std::error_code>& refused() const noexcept { return refused_; }
   std::size_t push(bytes_view bytes) noexcept {
-    if (size_ == 0 && reader_ != nullptr && !reader_->landing.empty()) return hand_over(bytes);
+    if (const bytes_span place = landing(); !place.empty()) return hand_over(place, bytes);
     const std::size_t count = std::min(bytes.size(), capacity() - size_);
     if (count == 0) return 0;
     ring_.put(ring_.after(head_, size_), bytes.first(count));
@@ -170,7 +173,7 @@ class local_pipe {
   /// Changes rings with `to` if all that is in here can go at once and nobody looks into either: the bytes move, none is
   /// copied.
   std::size_t swap_into(local_pipe& to) noexcept {
-    if (to.size_ != 0 || to.capacity() != capacity() || to.reader_wants_copy() || busy() || to.busy()) return 0;
+    if (to.size_ != 0 || to.capacity() != capacity() || !to.landing().empty() || busy() || to.busy()) return 0;
     const std::size_t count = size_;
     std::swap(ring_, to.ring_);
     to.head_ = std::exchange(head_, 0);
@@ -183,21 +186,32 @@ class local_pipe {
   [[nodiscard]] bool grow(std::size_t capacity) noexcept;
 
  private:
-  std::size_t hand_over(bytes_view bytes) noexcept {
-    const std::size_t count = std::min(bytes.size(), reader_->landing.size());
+  /// Where bytes may be put without the ring: before a reader that waits for them, here or behind copies that wait, too.
+  [[nodiscard]] bytes_span landing() const noexcept {
+    if (size_ != 0 || reader_ == nullptr) return {};
+    return reader_->through == nullptr ? reader_->landing : reader_->through->landing();
+  }
+  std::size_t hand_over(bytes_span place, bytes_view bytes) noexcept {
+    const std::size_t count = std::min(bytes.size(), place.size());
     if (count == 0) return 0;
-    std::memcpy(reader_->landing.data(), bytes.data(), count);
-    reader_->landed = count;
+    std::memcpy(place.data(), bytes.data(), count);
+    land(count);
+    return count;
+  }
+  void land(std::size_t count) noexcept {
     writes_.moved(count);
     reads_.moved(count);
+    if (reader_->through != nullptr) {  // the copy waits on
+      reader_->passed(count);
+      return reader_->through->land(count);
+    }
+    reader_->landed = count;
     wake(reader_);
-    return count;
   }
   static void wake(hook*& waiting) noexcept {
     if (hook* const woken = std::exchange(waiting, nullptr)) woken->advance();
   }
   [[nodiscard]] bool busy() const noexcept { return peeked_ || reserved_; }
-  [[nodiscard]] bool reader_wants_copy() const noexcept { return reader_ != nullptr && !reader_->landing.empty(); }
 
   byte_ring ring_;
   std::size_t head_ = 0;

@@ -5,12 +5,14 @@
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <system_error>
 #include <type_traits>
 
 #include <tide/base/bytes.hpp>
 #include <tide/base/result.hpp>
+#include <tide/io/detail/local_pipe.hpp>
 #include <tide/io/pieces.hpp>
 #include <tide/runtime/cancellation.hpp>
 #include <tide/runtime/task_queue.hpp>
@@ -152,19 +154,30 @@ class [[nodiscard]] pipe_peek final : public pipe_operation<Pipe, pipe_peek<Pipe
   }
 };
 
-/// Until something can be read, or the end is known; looks at nothing.
-template <class Pipe>
-class [[nodiscard]] pipe_content final : public pipe_operation<Pipe, pipe_content<Pipe>, true> {
+/// Of a copy between two rings: until something can be read, or the end is known. Meanwhile bytes may go by, straight to the
+/// reader behind `to`; they are counted.
+class [[nodiscard]] pipe_relay final : public pipe_operation<local_pipe, pipe_relay, true> {
  public:
-  explicit pipe_content(Pipe* pipe) noexcept : pipe_operation<Pipe, pipe_content, true>(pipe) {}
+  pipe_relay(local_pipe& from, local_pipe& to, std::uint64_t& read, std::uint64_t& written) noexcept
+      : pipe_operation<local_pipe, pipe_relay, true>(&from), to_(to), read_(read), written_(written) {}
   result<> await_resume() const noexcept {
-    if (const auto why = this->nothing()) return fail(*why);
+    if (const auto why = nothing()) return fail(*why);
     return {};
   }
 
  private:
-  friend pipe_operation<Pipe, pipe_content, true>;
-  bool attempt() noexcept { return this->pipe().size() > 0 || this->pipe().ended().has_value(); }
+  friend pipe_operation<local_pipe, pipe_relay, true>;
+  bool attempt() noexcept {
+    through = &to_;
+    return pipe().size() > 0 || pipe().ended().has_value();
+  }
+  void passed(std::size_t count) noexcept override {
+    read_ += count;
+    written_ += count;
+  }
+  local_pipe& to_;
+  std::uint64_t& read_;
+  std::uint64_t& written_;
 };
 
 template <class Pipe, bool All>
