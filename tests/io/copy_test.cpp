@@ -236,6 +236,36 @@ TYPED_TEST(Copy, StopDeliversWhatWasReadAndHalfCloses) {
   });
 }
 
+TYPED_TEST(Copy, AStopReadsNoMoreHoweverMuchThereIs) {
+  run_here([](tide::scope& scope) -> tide::task<> {
+    constexpr std::size_t all = 5'000'000;
+    tide::copy_control control;
+    running<TypeParam> copy(scope, 1000, {.control = &control});
+    scope.spawn(
+        [](typename TypeParam::end& x) -> tide::task<> {
+          const std::string piece = patterned(0, 1000);
+          for (std::size_t sent = 0; sent < all; sent += piece.size()) {
+            if (!co_await x.write_all(piece)) co_return;
+          }
+        },
+        std::ref(copy.left.handler));
+    scope.spawn(
+        [](typename TypeParam::end& y) -> tide::task<> {
+          std::vector<std::byte> memory(1000);
+          while (support::size_of(co_await y.read_some(memory)) > 0) {
+          }
+        },
+        std::ref(copy.right.handler));
+    while (control.a_to_b().written < 10'000) co_await tide::yield();
+    control.stop();
+    co_await copy.done.wait();
+    EXPECT_EQ(copy.result.a_to_b.cause, copy_end::stopped);
+    EXPECT_LT(copy.result.a_to_b.bytes, all);
+    co_await copy.left.handler.close();
+    co_await scope.join();
+  });
+}
+
 TYPED_TEST(Copy, AStopThatCannotDeliverEndsAndCounts) {
   run_here([](tide::scope& scope) -> tide::task<> {
     tide::copy_control control;
