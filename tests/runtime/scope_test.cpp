@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/run.hpp"
@@ -219,6 +221,45 @@ TEST(Scope, AHundredThousandTasks) {
     }
   });
   EXPECT_EQ(ended, 100'000);
+}
+
+/// Stops whoever copies it, in the midst of a spawn, until it may go on.
+struct copied_slowly {
+  std::latch* reached;
+  std::latch* go_on;
+  copied_slowly(std::latch& at, std::latch& until) : reached(&at), go_on(&until) {}
+  copied_slowly(const copied_slowly& other) : reached(other.reached), go_on(other.go_on) {
+    reached->count_down();
+    go_on->wait();
+  }
+  copied_slowly(copied_slowly&&) = default;
+  copied_slowly& operator=(copied_slowly&&) = delete;
+  ~copied_slowly() = default;
+};
+
+// With a lock that all executors share, the second one would never come to its end.
+TEST(Scope, SpawnsWhileAnotherExecutorIsInTheMidstOfASpawn) {
+  std::latch reached(1);
+  std::latch go_on(1);
+  std::thread other([&] {
+    run_here([&](tide::scope& scope) -> tide::task<> {
+      const copied_slowly argument(reached, go_on);
+      scope.spawn([](copied_slowly) -> tide::task<> { co_return; }, argument);
+      co_await scope.join();
+    });
+  });
+  reached.wait();
+  int done = 0;
+  run_here([&](tide::scope& scope) -> tide::task<> {
+    for (int i = 0; i < 1000; ++i) scope.spawn([&done]() -> tide::task<> { co_return static_cast<void>(++done); });
+    for (int i = 0; i < 1000; ++i) {
+      scope.node().home().handle().spawn([&done]() -> tide::task<> { co_return static_cast<void>(++done); });
+    }
+    while (done < 2000) co_await tide::yield();
+  });
+  EXPECT_EQ(done, 2000);
+  go_on.count_down();
+  other.join();
 }
 
 }  // namespace
