@@ -9,6 +9,7 @@
 #include <deque>
 
 #include <tide/base/descriptor.hpp>
+#include <tide/net/detail/socket.hpp>
 #include <tide/runtime/close.hpp>
 #include <tide/runtime/executor.hpp>
 #include <tide/runtime/registered_memory.hpp>
@@ -16,15 +17,10 @@
 namespace tide::net {
 namespace {
 
-void set_option(int fd, int layer, int name, int value) noexcept {
-  // The options used here are hints whose failure leaves a working socket (a peer that has already gone, for one).
-  ::setsockopt(fd, layer, name, &value, sizeof value);
-}
-
 void apply(int fd, const tcp_options& wanted) noexcept {
-  if (wanted.no_delay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (wanted.send_buffer > 0) set_option(fd, SOL_SOCKET, SO_SNDBUF, wanted.send_buffer);
-  if (wanted.receive_buffer > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted.receive_buffer);
+  if (wanted.no_delay) detail::try_to_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (wanted.send_buffer > 0) detail::try_to_set(fd, SOL_SOCKET, SO_SNDBUF, wanted.send_buffer);
+  if (wanted.receive_buffer > 0) detail::try_to_set(fd, SOL_SOCKET, SO_RCVBUF, wanted.receive_buffer);
 }
 
 class socket_operation final : public io_operation {
@@ -74,14 +70,6 @@ class descriptor_cancel final : public ring::operation {
   task_queue* queue_ = nullptr;
 };
 
-template <auto Call>
-result<address> name_of(int fd) noexcept {
-  sockaddr_storage raw{};
-  socklen_t length = sizeof raw;
-  if (Call(fd, static_cast<sockaddr*>(static_cast<void*>(&raw)), &length) < 0) return fail_errno(errno);
-  return address(raw, length);
-}
-
 }  // namespace
 
 tcp_stream::~tcp_stream() {
@@ -115,8 +103,8 @@ task<> tcp_stream::close(std::error_code why) {
   close_descriptor(fd);
 }
 
-result<address> tcp_stream::local_address() const noexcept { return name_of<&::getsockname>(fd_); }
-result<address> tcp_stream::peer_address() const noexcept { return name_of<&::getpeername>(fd_); }
+result<address> tcp_stream::local_address() const noexcept { return detail::name_of<&::getsockname>(fd_); }
+result<address> tcp_stream::peer_address() const noexcept { return detail::name_of<&::getpeername>(fd_); }
 
 // ---- receive and write ------------------------------------------------------------------------------------------------
 
@@ -401,12 +389,12 @@ result<tcp_listener> tcp_listener::bind(const address& at, const listen_options&
   if (!at.valid()) return fail(errc::malformed);
   descriptor fd(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno(errno);
-  if (wanted.reuse_address) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (wanted.reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (wanted.reuse_address) detail::try_to_set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (wanted.reuse_port) detail::try_to_set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), wanted.backlog) < 0) return fail_errno(errno);
   return tcp_listener(std::make_unique<detail::accept_state>(std::move(fd), wanted.accepted));
 }
 
-result<address> tcp_listener::local_address() const noexcept { return name_of<&::getsockname>(state_->listening()); }
+result<address> tcp_listener::local_address() const noexcept { return detail::name_of<&::getsockname>(state_->listening()); }
 
 }  // namespace tide::net

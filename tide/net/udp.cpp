@@ -7,6 +7,7 @@
 
 #include <tide/base/descriptor.hpp>
 #include <tide/net/detail/socket.hpp>
+#include <tide/runtime/close.hpp>
 
 namespace tide::net {
 namespace detail {
@@ -58,7 +59,7 @@ std::uint16_t message::segment() const noexcept {
 
 }  // namespace detail
 
-udp_socket::~udp_socket() { detail::close_descriptor(fd_); }
+udp_socket::~udp_socket() { close_descriptor(fd_); }
 
 result<udp_socket> udp_socket::bind(const address& at, const udp_options& wanted) {
   if (!at.valid()) return fail(errc::malformed);

@@ -11,15 +11,14 @@
 namespace tide::net::detail {
 
 /// For options that are hints: a failure leaves a working socket (a peer that has already gone, for one).
-inline void hint(int fd, int layer, int name, int value) noexcept { ::setsockopt(fd, layer, name, &value, sizeof value); }
+inline void try_to_set(int fd, int layer, int name, int value) noexcept {
+  ::setsockopt(fd, layer, name, &value, sizeof value);
+}
 /// For options that the caller counts on.
 inline result<> set(int fd, int layer, int name, int value) noexcept {
   if (::setsockopt(fd, layer, name, &value, sizeof value) < 0) return fail_errno(errno);
   return {};
 }
-
-/// Closes through the ring of the thread's executor, else at once.
-void close_descriptor(int fd) noexcept;
 
 template <auto Call>
 result<address> name_of(int fd) noexcept {
