@@ -17,9 +17,8 @@
 #include <tide/io/duplex.hpp>
 #include <tide/runtime/run.hpp>
 
+#include "harness/contest.hpp"
 #include "harness/machine.hpp"
-#include "harness/paired.hpp"
-#include "harness/report.hpp"
 
 namespace {
 
@@ -125,16 +124,7 @@ bench::window copy_memory(std::size_t chunk, nanoseconds length) {
   return window_of(chunks, since);
 }
 
-struct io_case {
-  std::string name;
-  std::string unit;
-  std::string reference_name;
-  bench::side ours;
-  bench::side reference;
-  bench::target target;
-};
-
-std::vector<io_case> cases(std::size_t capacity) {
+std::vector<bench::contest> cases(std::size_t capacity) {
   using local = tide::local::duplex_end;
   using shared = tide::duplex_end;
   constexpr std::size_t large = std::size_t{64} * 1024;
@@ -149,7 +139,7 @@ std::vector<io_case> cases(std::size_t capacity) {
   constexpr std::type_identity<shared> any{};
   constexpr bench::target half{.kind = bench::bound::ratio_at_most, .value = 42.0 / 20.0};
   constexpr bench::target nine_tenths{.kind = bench::bound::ratio_at_most, .value = 1 / 0.9};
-  std::vector<io_case> all;
+  std::vector<bench::contest> all;
   all.push_back({"local-64K", "ns/chunk", "memcpy", direct(one, large), memory(large), half});
   all.push_back({"shared-64K", "ns/chunk", "memcpy", direct(any, large), memory(large), half});
   for (const std::size_t chunk : {large, large / 4, std::size_t{4096}, std::size_t{512}}) {
@@ -162,7 +152,7 @@ std::vector<io_case> cases(std::size_t capacity) {
                  "shared",
                  [=](nanoseconds length) { return ping_pong<local>(capacity, length); },
                  [=](nanoseconds length) { return ping_pong<shared>(capacity, length); },
-                 {.kind = bench::bound::ours_at_most, .value = 250}});
+                 {bench::bound::ours_at_most, 250}});
   return all;
 }
 
@@ -170,20 +160,10 @@ int run(const options& chosen) {
   if (!chosen.queue_with_others) static_cast<void>(bench::run_first());
   bench::report out(chosen.json);
   bench::pin_to(0);
-  for (const io_case& each : cases(chosen.capacity)) {
-    if (!each.name.contains(chosen.only)) continue;
-    const auto series = bench::take_pairs(each.ours, each.reference,
-                                          {.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)});
-    const auto figure = bench::compare(series, [](const bench::window& one) { return one.wall_ns / one.messages; });
-    out.add({.bench = "io",
-             .name = each.name,
-             .metric = "time",
-             .unit = each.unit,
-             .ours = figure.subject,
-             .reference = figure.reference,
-             .reference_name = each.reference_name,
-             .ratio = figure.ratio,
-             .target = each.target});
+  const bench::paired_options how{.pairs = chosen.pairs, .length = std::chrono::milliseconds(chosen.window_ms)};
+  for (bench::contest& each : cases(chosen.capacity)) {
+    each.wall = true;
+    if (each.name.contains(chosen.only)) bench::take(each, "io", how, out);
   }
   return 0;
 }

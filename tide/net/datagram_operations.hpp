@@ -55,18 +55,24 @@ struct received {
   [[nodiscard]] bytes_span bytes(bytes_span memory) const noexcept { return memory.first(size); }
 };
 
-class send_datagram_operation : public io_operation {
+/// An operation that succeeds or fails and has nothing else to say.
+class plain_operation : public io_operation {
+ public:
+  using io_operation::io_operation;
+  result<> await_resume() const noexcept {
+    if (auto failed = error()) return fail(*failed);
+    return {};
+  }
+};
+
+class send_datagram_operation : public plain_operation {
  public:
   send_datagram_operation(int fd, bytes_view bytes, const address& to, std::uint16_t segment) noexcept
-      : io_operation(ring::request::nop()), fd_(fd), bytes_(bytes), to_(to), segment_(segment) {}
+      : plain_operation(ring::request::nop()), fd_(fd), bytes_(bytes), to_(to), segment_(segment) {}
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     request_ = ring::request::send_message(fd_, message_.set(bytes_, to_, segment_), false);
     return begin(caller, caller.promise().node());
-  }
-  result<> await_resume() const noexcept {
-    if (auto failed = error()) return fail(*failed);
-    return {};
   }
 
  private:
@@ -99,17 +105,13 @@ class receive_datagram_operation : public io_operation {
   detail::message message_;
 };
 
-class connect_datagram_operation : public io_operation {
+class connect_datagram_operation : public plain_operation {
  public:
-  connect_datagram_operation(int fd, const address& to) noexcept : io_operation(ring::request::nop()), fd_(fd), to_(to) {}
+  connect_datagram_operation(int fd, const address& to) noexcept : plain_operation(ring::request::nop()), fd_(fd), to_(to) {}
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> caller) {
     request_ = ring::request::connect(fd_, to_.raw(), to_.raw_size());
     return begin(caller, caller.promise().node());
-  }
-  result<> await_resume() const noexcept {
-    if (auto failed = error()) return fail(*failed);
-    return {};
   }
 
  private:
