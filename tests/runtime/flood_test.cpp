@@ -94,7 +94,10 @@ TEST(Flood, SocketsThatAlwaysHaveBytesStarveNeitherPostsNorTimers) {
   executor->run([&](tide::scope& scope) -> tide::task<> {
     post_again(handle, posts, over);
     scope.spawn([&]() -> tide::task<> {
-      for (; !over; ++ticks) (void)co_await tide::sleep(1ns);
+      while (!over) {
+        (void)co_await tide::sleep(1ns);
+        ++ticks;
+      }
     });
     for (int i = 0; i < sockets; ++i) {
       scope.spawn([&]() -> tide::task<> {
